@@ -1,0 +1,1 @@
+"""The replication agent: capture → inbox → mirror → derive → decide → outbox → apply → outcome."""

@@ -1,0 +1,1 @@
+"""Frozen hand-over types, one file per hand-over between stages."""

@@ -1,0 +1,1 @@
+"""What an operator writes: typed models, the loader, the checks, and the shipped defaults."""

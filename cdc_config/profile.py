@@ -1,4 +1,5 @@
-"""A target profile: what a cloud system's objects are called, keyed by, limited to and answer. Data, not code."""
+"""A target profile: what a cloud system's objects are called, keyed by, limited to and answer. Data, not
+code."""
 
 from __future__ import annotations
 
@@ -12,10 +13,14 @@ from cdc_config.base import ConfigModel
 class FieldProfile(ConfigModel):
     """One canonical field as the target has it.
 
-    native: its name there. type: how its value is written. max_length, scale, upper: normalisation; a text that is
-    too long or a number with more decimals than `scale` is an exception, never cut. values: canonical → native codes; a value not
-    listed is an exception (mapping_missing). reference: the object whose external key is meant by this field's value.
-    clear: what null is sent as: `null` (JSON null), `empty` (""), `omit` (never sent as null).
+    native: its name there. type: how its value is written. max_length, scale, upper: normalisation; a text
+    that is
+    too long or a number with more decimals than `scale` is an exception, never cut. values: canonical →
+    native codes; a value not
+    listed is an exception (mapping_missing). reference: the object whose external key is meant by this
+    field's value.
+    clear: what null is sent as: `null` (JSON null), `empty` (""), `omit` (never sent as null). negated:
+    changes its sign in a reversal.
     """
 
     native: str
@@ -27,13 +32,16 @@ class FieldProfile(ConfigModel):
     reference: str | None = None
     deferrable: bool = False
     clear: Literal["null", "empty", "omit"] = "null"
+    negated: bool = False
 
 
 class Protection(ConfigModel):
     """What the target enforces for an object; the truth about how exactly-once is had.
 
-    key: a second create with the same external key is refused. token: an update with a stale version is refused.
-    marker: native field that carries our marker and can be searched, for objects whose key the server assigns.
+    key: a second create with the same external key is refused. token: an update with a stale version is
+    refused.
+    marker: native field that carries our marker and can be searched, for objects whose key the server
+    assigns.
     """
 
     key: bool
@@ -42,25 +50,35 @@ class Protection(ConfigModel):
 
 
 class ChildProfile(ConfigModel):
-    """The lines of a document: their own entity set, keyed by the header's key plus `line_key`."""
+    """The lines of a document: their own entity set, keyed by the header's key plus the line's.
+
+    inline: native list field of the header's body in which the lines travel instead (deep insert); then
+    they are never written alone.
+    """
 
     field: str  # canonical list field: "lines", "allocations"
     entity_set: str
     key: dict[str, str]  # native line key field → "header:<native header key field>" or "line:<canonical line field>"
     fields: dict[str, FieldProfile]
+    inline: str | None = None
 
 
 class ObjectProfile(ConfigModel):
     """One canonical object at the target.
 
-    key: native key field → template over canonical fields, such as "{legal_entity}" or "{external_number}"; server_key: the native
-    field in which the server returns the number it assigned (then `key` is only for asking). lifecycle: native field and its values that
-    say draft/posted. post_action: bound action that makes a draft final. historical_field: load flag, set to its
+    key: native key field → template over canonical fields, such as "{legal_entity}" or "{external_number}";
+    server_key: the native
+    field in which the server returns the number it assigned (then `key` is only for asking). lifecycle:
+    native field and its values that
+    say draft/posted. key_max_length, key_upper: what the key fields hold. post_action: bound action that
+    makes a draft final. historical_field: load flag, set to its
     value for documents loaded without posting. deactivate: native field/value an owner's delete sets.
     """
 
     entity_set: str
     key: dict[str, str]
+    key_max_length: dict[str, int] = Field(default_factory=dict)
+    key_upper: tuple[str, ...] = ()
     server_key: str | None = None
     protection: Protection
     fields: dict[str, FieldProfile]
@@ -78,7 +96,8 @@ class ObjectProfile(ConfigModel):
 
 
 class ErrorRule(ConfigModel):
-    """One row of the error table; the first that matches decides. code and message are regular expressions."""
+    """One row of the error table; the first that matches decides. code and message are regular
+    expressions."""
 
     status: int | None = None
     code: str | None = None
@@ -89,7 +108,8 @@ class ErrorRule(ConfigModel):
 
 
 class Limits(ConfigModel):
-    """What the target allows: requests in flight, requests per window, and how long one request may still work after we gave up."""
+    """What the target allows: requests in flight, requests per window, and how long one request may still
+    work after we gave up."""
 
     concurrency: int = 8
     requests: int | None = None  # per window_seconds

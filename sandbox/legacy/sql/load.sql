@@ -5,8 +5,7 @@
 INSERT INTO fin.co (co_cd, nm, cur, ctry_cd, st_flg, tax_reg, fy_st_mo)
 VALUES ('DE01', 'Hollmann Beratung GmbH', 'EUR', 'D', 'A', 'DE811234567', 1),
        ('US01', 'Hollmann Advisory Inc.', 'USD', 'USA', 'A', '12-3456789', 1),
-       ('GB01', 'Hollmann Consulting Ltd', 'GBP', 'GB', 'A', 'GB123456789', 4),
-       ('CH01', 'Hollmann Partner AG', 'CHF', 'CH', NULL, NULL, NULL);
+       ('GB01', 'Hollmann Consulting Ltd', 'GBP', 'GB', NULL, NULL, NULL);
 
 -- name: periods
 INSERT INTO fin.glper (co_cd, yr, per, st_dt, en_dt, sta)
@@ -34,11 +33,11 @@ VALUES ('SEGM', 'ENT', 'Enterprise', 10, 'Y', '01'),
 
 -- name: terms
 INSERT INTO fin.trms (trm_cd, dys, txt, ext_cd, dsc_pct, dsc_dys)
-VALUES ('N000', 0, 'sofort', 'NET0', NULL, NULL),
-       ('N014', 14, '14 Tage netto', 'NET14', NULL, NULL),
-       ('N030', 30, '30 Tage netto', 'NET30', NULL, NULL),
-       ('S210', 30, '30 Tage, 10 Tage 2 %', 'NET30', 2.00, 10),
-       ('N060', 60, '60 Tage netto', 'NET60', NULL, NULL);
+VALUES ('N000', 0, 'sofort', 'COD', NULL, NULL),
+       ('N014', 14, '14 Tage netto', 'Net14', NULL, NULL),
+       ('N030', 30, '30 Tage netto', 'Net30', NULL, NULL),
+       ('S210', 30, '30 Tage, 10 Tage 2 %', 'Net30', 2.00, 10),
+       ('N060', 60, '60 Tage netto', 'Net60', NULL, NULL);
 
 -- name: customers
 INSERT INTO fin.arcust (cust_no, prt_cust, nm, tax_no, eml, cty, ctry_cd, seg_cd, note_tx, act_flg, del_flg, fax_no, ins_dt)
@@ -141,10 +140,10 @@ CREATE FUNCTION pg_temp.inv_no(i bigint) RETURNS char(14) LANGUAGE sql IMMUTABLE
 CREATE FUNCTION pg_temp.inv_cust(i bigint, customers bigint) RETURNS bigint LANGUAGE sql IMMUTABLE
     RETURN 5 * pg_temp.h(60, i, customers / 5) + 1 + pg_temp.h(61, i, 4);
 CREATE FUNCTION pg_temp.co_of(i bigint, k bigint) RETURNS char(4) LANGUAGE sql IMMUTABLE
-    RETURN (ARRAY['DE01', 'US01', 'GB01', 'CH01'])[1 + (pg_temp.h(62, i, 4) + k) % 4];
+    RETURN (ARRAY['DE01', 'US01', 'GB01'])[1 + (pg_temp.h(62, i, 3) + k) % 3];
 CREATE FUNCTION pg_temp.cur_of(i bigint, k bigint) RETURNS char(3) LANGUAGE sql IMMUTABLE
     RETURN CASE WHEN pg_temp.h(63, i * 2 + k, 5) = 0 THEN 'USD'
-                ELSE (ARRAY['EUR', 'USD', 'GBP', 'CHF'])[1 + (pg_temp.h(62, i, 4) + k) % 4] END;
+                ELSE (ARRAY['EUR', 'USD', 'GBP'])[1 + (pg_temp.h(62, i, 3) + k) % 3] END;
 
 -- name: counts
 SELECT 'co' AS tab, count(*) FROM fin.co UNION ALL SELECT 'arcust', count(*) FROM fin.arcust

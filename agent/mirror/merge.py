@@ -1,0 +1,229 @@
+"""Merge: fold a batch of row changes into the mirror by a few statements per table, and count what became of each row.
+
+Called twice inside the derive transaction: `stage` first (the changed keys, old and new), then, when affected entities have been found as they
+stood before, `merge`. A value that no cast survives is found by bisection, held, and the rest goes in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from agent.mirror.statements import TableStatements
+from agent.mirror.tables import MirrorTable, ensure_table, load_tables
+from agent.model.changes import Column, Relation
+from agent.model.mapping import TableName
+from agent.store.queries import queries
+
+_SQL = queries("agent.mirror", "merge")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A run of whole transactions in the inbox: their row numbers, inclusive."""
+
+    stream_id: int
+    incarnation: int
+    first: int
+    last: int
+
+    def params(self, **more: Any) -> dict[str, Any]:
+        """Statement parameters."""
+        return {"stream": self.stream_id, "inc": self.incarnation, "first": self.first, "last": self.last} | more
+
+
+@dataclass(slots=True)
+class StagedTable:
+    """One table's part of a batch after folding; `staged` is the relation {changed} of the affected statements."""
+
+    table: MirrorTable
+    relation_id: int
+    statements: TableStatements
+    rows: int
+    truncates: int
+    last_truncate: int
+    unchanged: bool
+    old_keys: bool
+    last_txn: int
+    main: int = 0
+
+    @property
+    def staged(self) -> str:
+        """Temporary relation holding one row per touched key, with _txn and _seq of its last change."""
+        return self.statements.staged
+
+
+@dataclass(slots=True)
+class RowCounts:
+    """What became of a batch's row changes: the right side of the row ledger, and effects counted apart."""
+
+    items: Counter[str] = field(default_factory=Counter)
+    effects: Counter[str] = field(default_factory=Counter)
+
+
+class Mirror:
+    """The mirror of one source, on the deriver's connection."""
+
+    def __init__(self, conn: psycopg.Connection[Any], stream_id: int, source: str) -> None:
+        self._conn = conn
+        self._stream_id = stream_id
+        self._source = source
+        self.tables = load_tables(conn, stream_id, source)
+        self._relations: dict[int, Relation] = {}
+        self._statements: dict[int, TableStatements] = {}
+
+    # ------------------------------------------------------------------------------------------------ staging
+
+    def stage(self, span: Range) -> list[StagedTable]:
+        """Fold the batch per table into temporary relations, one row per touched key."""
+        groups = self._conn.execute(_SQL["groups"], span.params(), prepare=True).fetchall()
+        staged = [self._stage_table(span, *row) for row in groups]
+        return staged
+
+    def _stage_table(self, span: Range, relation_id: int, *numbers: Any) -> StagedTable:
+        statements = self._statements_of(relation_id)
+        part = StagedTable(statements.table, relation_id, statements, *numbers)
+        self._isolating(span, part, lambda: self._fill(span, part))
+        return part
+
+    def _fill(self, span: Range, part: StagedTable) -> None:
+        conn, st = self._conn, part.statements
+        params = span.params(relation=part.relation_id, truncate=part.last_truncate)
+        conn.execute(st.text("create_staged"))
+        conn.execute(st.text("stage", moves=part.old_keys), params, prepare=True)
+        if part.unchanged:
+            conn.execute(_SQL["create_events"])
+            conn.execute(_SQL["clear_events"])
+            conn.execute(st.text("load_events"), params)
+            conn.execute(st.text("resolve_unchanged"), params)
+        part.main = self._one(st.text("count_main"))
+        if part.truncates:
+            conn.execute(st.text("stage_truncate"), params)
+
+    # ------------------------------------------------------------------------------------------------ merging
+
+    def merge(self, span: Range, staged: list[StagedTable]) -> RowCounts:
+        """Bring the staged rows into the mirror; returns what became of every row change of the batch."""
+        counts = RowCounts()
+        for part in staged:
+            before = part.rows
+            self._isolating(span, part, lambda p=part: self._merge_table(span, p, counts))  # type: ignore[misc]
+            counts.items["held"] += before - part.rows
+        return counts
+
+    def _merge_table(self, span: Range, part: StagedTable, counts: RowCounts) -> None:
+        conn, st = self._conn, part.statements
+        params = span.params(relation=part.relation_id, truncate=part.last_truncate, schema=part.table.name.schema,
+                             table=part.table.name.table)  # fmt: skip
+        if part.truncates:
+            conn.execute(_SQL["raise_floor"], params)
+        floor = conn.execute(
+            "SELECT floor_inc, floor_pos FROM coexist.mirror_table"
+            " WHERE stream_id = %(stream)s AND schema_name = %(schema)s AND table_name = %(table)s", params, prepare=True,
+        ).fetchone() or (0, 0)  # fmt: skip
+        extra = {"floor_inc": str(floor[0]), "floor_pos": f"{floor[1]}::bigint"}
+        merged = conn.execute(st.text("upsert", unchanged=part.unchanged, extra=extra), params, prepare=True).rowcount
+        merged += conn.execute(st.text("bury"), params | {"main": True}, prepare=True).rowcount
+        moved = 0
+        if part.old_keys or part.truncates:
+            moved = conn.execute(st.text("bury"), params | {"main": False}).rowcount
+        older = self._one(st.text("count_older"), params) if merged != part.main else 0
+        counts.items.update(merged=merged + part.truncates, folded=part.rows - part.main, older=older)
+        counts.effects.update(truncates=part.truncates, keys_left_or_truncated=moved)
+        if conn.execute(_SQL["any_open_rows"], (self._stream_id,), prepare=True).fetchone() == (True,):
+            conn.execute(st.text("close_rows"), {"prefix": f"row:{self._source}:{part.table.name}:"})
+
+    def merge_snapshot(self, span: Range, pos: int) -> RowCounts:
+        """Merge a completed snapshot (one transaction at position `pos`) and sweep rows that are gone."""
+        counts = RowCounts()
+        seen: set[TableName] = set()
+        for row in self._conn.execute(_SQL["groups"], span.params()).fetchall():
+            st = self._statements_of(row[0])
+            part = StagedTable(st.table, row[0], st, *row[1:])
+            seen.add(part.table.name)
+            self._isolating(span, part, lambda p=part: self._snapshot_table(span, pos, p, counts))  # type: ignore[misc]
+            counts.items["held"] += row[1] - part.rows
+        for table in self.tables.values():
+            if table.name not in seen:
+                self._sweep(table, span, pos, counts)
+        return counts
+
+    def _snapshot_table(self, span: Range, pos: int, part: StagedTable, counts: RowCounts) -> None:
+        params = span.params(relation=part.relation_id, pos=pos)
+        merged = self._conn.execute(part.statements.text("snapshot_merge"), params).rowcount
+        older = self._one(part.statements.text("snapshot_older"), params) if merged != part.rows else 0
+        counts.items.update(merged=merged, older=older)
+        self._sweep(part.table, span, pos, counts)
+
+    def _sweep(self, table: MirrorTable, span: Range, pos: int, counts: RowCounts) -> None:
+        text = _SQL["sweep"].format_map({"rows": table.rows}).encode()
+        counts.effects["swept"] += self._conn.execute(text, span.params(pos=pos)).rowcount
+
+    # ------------------------------------------------------------------------------------------------ isolating
+
+    def _isolating(self, span: Range, part: StagedTable, work: Any) -> None:
+        """Run `work`; when a value breaks it, hold the rows that no cast survives and run it again."""
+        try:
+            with self._conn.transaction():
+                work()
+        except (psycopg.errors.DataError, psycopg.errors.NotNullViolation) as error:
+            seqs = [r[0] for r in self._conn.execute(
+                _SQL["sequence_numbers"], span.params(relation=part.relation_id)).fetchall()]  # fmt: skip
+            broken = self._bisect(part, seqs)
+            if not broken:
+                raise
+            for seq in broken:
+                self._hold(part, seq, str(error).splitlines()[0])
+            part.rows -= len(broken)
+            with self._conn.transaction():
+                work()
+
+    def _bisect(self, part: StagedTable, seqs: list[int]) -> list[int]:
+        if not seqs:
+            return []
+        try:
+            with self._conn.transaction():
+                self._conn.execute(part.statements.text("probe"), {"stream": self._stream_id, "seqs": seqs})
+            return []
+        except (psycopg.errors.DataError, psycopg.errors.NotNullViolation):
+            if len(seqs) == 1:
+                return seqs
+            half = len(seqs) // 2
+            return self._bisect(part, seqs[:half]) + self._bisect(part, seqs[half:])
+
+    def _hold(self, part: StagedTable, seq: int, error: str) -> None:
+        row = self._conn.execute(
+            part.statements.text("hold"), {"stream": self._stream_id, "seq": seq, "error": error}
+        ).fetchone()
+        key = row[0] if row else ""
+        self._conn.execute(_SQL["open_exception"], (
+            f"row:{self._source}:{part.table.name}:{key}", self._stream_id,
+            f"a row of {part.table.name} cannot be merged: {error}",
+            "correct the row in the source; its next change closes this", Jsonb({"key": key, "seq": seq}),
+        ))  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------------ shapes
+
+    def _statements_of(self, relation_id: int) -> TableStatements:
+        found = self._statements.get(relation_id)
+        if found is not None:
+            return found
+        row = self._conn.execute(
+            "SELECT ref, schema_name, table_name, columns FROM coexist.relation WHERE relation_id = %s", (relation_id,)
+        ).fetchone()
+        assert row is not None
+        relation = Relation(row[0], row[1], row[2], tuple(Column(**c) for c in row[3]))
+        name = TableName(relation.schema, relation.table)
+        table = ensure_table(self._conn, self._stream_id, self._source, relation, self.tables.get(name))
+        self.tables[name] = table
+        found = TableStatements(table, relation, relation_id)
+        self._statements[relation_id] = found
+        return found
+
+    def _one(self, text: bytes, params: dict[str, Any] | None = None) -> int:
+        row = self._conn.execute(text, params, prepare=True).fetchone()
+        return int(row[0]) if row else 0

@@ -1,0 +1,158 @@
+-- Templates: {braces} are filled with quoted names and casts made from the captured schema; values are parameters.
+
+-- name: groups
+SELECT i.relation_id, count(*) FILTER (WHERE i.op NOT IN ('t', 'h')) AS rows, count(*) FILTER (WHERE i.op = 't') AS truncates,
+       coalesce(max(i.seq) FILTER (WHERE i.op = 't'), 0) AS last_truncate,
+       bool_or(i.unchanged IS NOT NULL) AS unchanged,
+       bool_or(i.op = 'u' AND i.old_values IS NOT NULL) AS old_keys,
+       max(i.txn_no) AS last_txn
+FROM coexist.inbox i
+WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s
+GROUP BY i.relation_id
+
+-- name: create_staged
+CREATE TEMP TABLE IF NOT EXISTS {staged} (
+    {key_columns}, _seq bigint NOT NULL, _txn bigint NOT NULL, _pos bigint NOT NULL, _main boolean NOT NULL, _op "char" NOT NULL,
+    _vals text[], _unch smallint[], _origin text[], PRIMARY KEY ({keys})
+) ON COMMIT DELETE ROWS
+
+-- name: stage
+INSERT INTO {staged} ({keys}, _seq, _txn, _pos, _main, _op, _vals, _unch)
+SELECT DISTINCT ON ({keys}) * FROM (
+    SELECT {key_casts}, i.seq AS _seq, i.txn_no AS _txn, t.commit_pos AS _pos, true AS _main, i.op AS _op,
+           i.new_values AS _vals, i.unchanged AS _unch
+    FROM coexist.inbox i JOIN coexist.inbox_txn t ON t.stream_id = i.stream_id AND t.txn_no = i.txn_no
+    WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
+      AND i.op NOT IN ('t', 'h') AND i.seq > %(truncate)s
+    {moved_keys}
+) e ORDER BY {keys}, _seq DESC, _main DESC
+
+-- name: moved_keys
+UNION ALL
+    SELECT {old_key_casts}, i.seq, i.txn_no, t.commit_pos, false, 'd', NULL, NULL
+    FROM coexist.inbox i JOIN coexist.inbox_txn t ON t.stream_id = i.stream_id AND t.txn_no = i.txn_no
+    WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
+      AND i.op = 'u' AND i.old_values IS NOT NULL AND i.seq > %(truncate)s
+      AND ROW({old_key_texts}) IS DISTINCT FROM ROW({new_key_texts})
+
+-- name: stage_truncate
+INSERT INTO {staged} ({keys}, _seq, _txn, _pos, _main, _op)
+SELECT {keys}, %(truncate)s, t.txn_no, t.commit_pos, false, 'd'
+FROM {live}, (SELECT it.txn_no, it.commit_pos FROM coexist.inbox i JOIN coexist.inbox_txn it USING (stream_id, txn_no)
+              WHERE i.stream_id = %(stream)s AND i.seq = %(truncate)s) t
+ON CONFLICT ({keys}) DO NOTHING
+
+-- name: raise_floor
+UPDATE coexist.mirror_table
+SET floor_pos = (SELECT t.commit_pos FROM coexist.inbox i JOIN coexist.inbox_txn t USING (stream_id, txn_no)
+                 WHERE i.stream_id = %(stream)s AND i.seq = %(truncate)s),
+    floor_inc = %(inc)s
+WHERE stream_id = %(stream)s AND schema_name = %(schema)s AND table_name = %(table)s
+
+-- name: create_events
+CREATE TEMP TABLE IF NOT EXISTS coexist_events (
+    key text[] NOT NULL, seq bigint NOT NULL, prev text[] NOT NULL, op "char" NOT NULL, vals text[], unch smallint[], PRIMARY KEY (key, seq)
+) ON COMMIT DELETE ROWS
+
+-- name: clear_events
+DELETE FROM coexist_events
+
+-- name: load_events
+INSERT INTO coexist_events (key, seq, prev, op, vals, unch)
+SELECT CASE WHEN i.op = 'd' THEN ARRAY[{old_key_texts}] ELSE ARRAY[{new_key_texts}] END, i.seq,
+       CASE WHEN i.old_values IS NULL THEN ARRAY[{new_key_texts}] ELSE ARRAY[{old_key_texts}] END, i.op, i.new_values, i.unchanged
+FROM coexist.inbox i
+WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
+  AND i.op NOT IN ('t', 'h') AND i.seq > %(truncate)s
+
+-- name: resolve_unchanged
+WITH RECURSIVE walk AS (
+    SELECT f._seq AS final, f._seq AS seq, e.prev, f._vals AS vals, f._unch AS unch
+    FROM {staged} f JOIN coexist_events e ON e.seq = f._seq
+    WHERE f._main AND f._unch IS NOT NULL
+    UNION ALL
+    SELECT w.final, p.seq, p.prev,
+           (SELECT array_agg(CASE WHEN n = ANY (w.unch) THEN p.vals[n] ELSE w.vals[n] END ORDER BY n)
+            FROM generate_subscripts(w.vals, 1) n),
+           (SELECT array_agg(u) FROM unnest(w.unch) u WHERE u = ANY (p.unch))
+    FROM walk w CROSS JOIN LATERAL (
+        SELECT * FROM coexist_events x WHERE x.key = w.prev AND x.seq < w.seq ORDER BY x.seq DESC LIMIT 1) p
+    WHERE w.unch IS NOT NULL AND p.op <> 'd'
+)
+UPDATE {staged} f
+SET _vals = w.vals, _unch = w.unch, _origin = CASE WHEN w.unch IS NULL THEN NULL ELSE w.prev END
+FROM (SELECT DISTINCT ON (final) * FROM walk ORDER BY final, seq) w
+WHERE f._seq = w.final AND f._main
+
+-- name: upsert
+INSERT INTO {rows} AS m ({columns}, _inc, _pos, _phase, _ord, _deleted)
+SELECT {casts}, %(inc)s, f._pos, 1, f._seq, false FROM {staged} f {origin}
+WHERE f._op <> 'd' AND (%(inc)s, f._pos) >= ({floor_inc}, {floor_pos})
+ON CONFLICT ({keys}) DO UPDATE SET {assignments},
+    _inc = excluded._inc, _pos = excluded._pos, _phase = excluded._phase, _ord = excluded._ord, _deleted = false
+WHERE (m._inc, m._pos, m._phase, m._ord) < (excluded._inc, excluded._pos, excluded._phase, excluded._ord)
+
+-- name: bury
+INSERT INTO {rows} AS m ({keys}, _inc, _pos, _phase, _ord, _deleted)
+SELECT {staged_keys}, %(inc)s, f._pos, 1, f._seq, true FROM {staged} f
+WHERE f._op = 'd' AND f._main = %(main)s
+ON CONFLICT ({keys}) DO UPDATE SET
+    _inc = excluded._inc, _pos = excluded._pos, _phase = excluded._phase, _ord = excluded._ord, _deleted = true
+WHERE (m._inc, m._pos, m._phase, m._ord) < (excluded._inc, excluded._pos, excluded._phase, excluded._ord)
+
+-- name: count_main
+SELECT count(*) FROM {staged} WHERE _main
+
+-- name: count_older
+SELECT count(*) FROM {staged} f JOIN {rows} m USING ({keys})
+WHERE f._main AND (m._inc, m._pos, m._phase, m._ord) > (%(inc)s, f._pos, 1, f._seq)
+
+-- name: snapshot_merge
+INSERT INTO {rows} AS m ({columns}, _inc, _pos, _phase, _ord, _deleted)
+SELECT {casts}, %(inc)s, %(pos)s, 0, i.seq, false
+FROM (SELECT seq, new_values AS _vals FROM coexist.inbox
+      WHERE stream_id = %(stream)s AND seq BETWEEN %(first)s AND %(last)s AND relation_id = %(relation)s AND op = 'r') i
+ON CONFLICT ({keys}) DO UPDATE SET {assignments},
+    _inc = excluded._inc, _pos = excluded._pos, _phase = excluded._phase, _ord = excluded._ord, _deleted = false
+WHERE (m._inc, m._pos, m._phase, m._ord) < (excluded._inc, excluded._pos, excluded._phase, excluded._ord)
+
+-- name: snapshot_older
+SELECT count(*) FROM {rows} m
+WHERE (m._inc, m._pos, m._phase) > (%(inc)s, %(pos)s, 0)
+
+-- name: sweep
+UPDATE {rows} m SET _deleted = true, _inc = %(inc)s, _pos = %(pos)s, _phase = 0, _ord = %(last)s
+WHERE NOT m._deleted AND (m._inc, m._pos, m._phase, m._ord) < (%(inc)s, %(pos)s, 0, %(first)s)
+
+-- name: probe
+SELECT count(ROW({casts})::text) FROM (
+    SELECT new_values AS _vals, old_values AS _old FROM coexist.inbox
+    WHERE stream_id = %(stream)s AND seq = ANY (%(seqs)s)) i
+
+-- name: sequence_numbers
+SELECT seq FROM coexist.inbox
+WHERE stream_id = %(stream)s AND seq BETWEEN %(first)s AND %(last)s AND relation_id = %(relation)s AND op NOT IN ('t', 'h') ORDER BY seq
+
+-- name: hold
+WITH held AS (
+    UPDATE coexist.inbox SET op = 'h' WHERE stream_id = %(stream)s AND seq = %(seq)s RETURNING *
+)
+INSERT INTO coexist.held_row (stream_id, seq, txn_no, relation_id, op, stage, raw, key_text, error)
+SELECT stream_id, seq, txn_no, relation_id, 'h', 'merge',
+       convert_to(json_build_object('old', old_values, 'new', new_values, 'unchanged', unchanged)::text, 'UTF8'),
+       array_to_string(ARRAY[{held_key}], '/'), %(error)s FROM held
+RETURNING key_text
+
+-- name: open_exception
+INSERT INTO coexist.exception (stage, subject, stream_id, code, message, remedy, diagnostics)
+VALUES ('merge', %s, %s, 'unreadable_value', %s, %s, %s)
+ON CONFLICT (stage, subject) WHERE state = 'open' DO UPDATE SET message = excluded.message, diagnostics = excluded.diagnostics
+
+-- name: any_open_rows
+SELECT EXISTS (SELECT 1 FROM coexist.exception WHERE state = 'open' AND stream_id = %s AND stage IN ('copy', 'merge'))
+
+-- name: close_rows
+UPDATE coexist.exception x SET state = 'closed', closed_at = now(), closed_by = 'agent', close_reason = 'a newer change of the row'
+FROM {staged} f
+WHERE x.state = 'open' AND x.stage IN ('copy', 'merge')
+  AND x.subject = %(prefix)s || array_to_string(ARRAY[{staged_key_texts}], '/')

@@ -1,0 +1,75 @@
+"""The merge statements of one mirror table, made from its columns (pure text building)."""
+
+from __future__ import annotations
+
+from agent.mirror.tables import MirrorTable, quote
+from agent.model.changes import Column, Relation
+from agent.store.queries import queries
+
+_SQL = queries("agent.mirror", "merge")
+
+
+class TableStatements:
+    """Names, casts and filled templates for rows of one relation version merging into one mirror table.
+
+    `with_unchanged` and `with_moves` choose the statement for batches that hold unchanged large values or key
+    changes; the plain ones are cheaper.
+    """
+
+    def __init__(self, table: MirrorTable, relation: Relation, number: int) -> None:
+        self.table = table
+        self.relation = relation
+        self.staged = f'pg_temp."staged_{number}"'
+        types = {c.name: c.type_name for c in table.columns}
+        self._columns = [c for c in relation.columns if c.name in types]
+        self._types = types
+        self._position = {c.name: i for i, c in enumerate(relation.columns, 1)}
+        self._keys = list(table.key)
+
+    def text(self, name: str, *, unchanged: bool = False, moves: bool = False, extra: dict[str, str] | None = None) -> bytes:
+        """A filled template, ready to execute."""
+        fields = self._fields(unchanged) | {"moved_keys": ""} | (extra or {})
+        if moves:
+            fields["moved_keys"] = _SQL["moved_keys"].format_map(fields)
+        return _SQL[name].format_map(fields).encode()
+
+    def _fields(self, unchanged: bool) -> dict[str, str]:
+        keys = ", ".join(quote(c.name) for c in self._keys)
+        return {
+            "staged": self.staged,
+            "rows": self.table.rows,
+            "live": self.table.live,
+            "keys": keys,
+            "staged_keys": ", ".join(f"f.{quote(c.name)}" for c in self._keys),
+            "key_columns": ", ".join(f"{quote(c.name)} {self._types[c.name]}" for c in self._keys),
+            "key_casts": ", ".join(
+                f"{self._cast('coalesce(i.new_values, i.old_values)', c)} AS {quote(c.name)}" for c in self._keys
+            ),
+            "old_key_casts": ", ".join(self._cast("i.old_values", c) for c in self._keys),
+            "old_key_texts": ", ".join(f"i.old_values[{self._position[c.name]}]" for c in self._keys),
+            "new_key_texts": ", ".join(f"i.new_values[{self._position[c.name]}]" for c in self._keys),
+            "held_key": ", ".join(f"coalesce(new_values, old_values)[{self._position[c.name]}]" for c in self._keys),
+            "staged_key_texts": ", ".join(
+                f"coalesce(f._vals[{self._position[c.name]}], f.{quote(c.name)}::text)" for c in self._keys
+            ),
+            "columns": ", ".join(quote(c.name) for c in self._columns),
+            "casts": ", ".join(self._value(c, unchanged) for c in self._columns),
+            "assignments": ", ".join(f"{quote(c.name)} = excluded.{quote(c.name)}" for c in self._columns),
+            "origin": self._origin() if unchanged else "",
+        }
+
+    def _cast(self, values: str, column: Column) -> str:
+        return f"({values})[{self._position[column.name]}]::{self._types[column.name]}"
+
+    def _value(self, column: Column, unchanged: bool) -> str:
+        plain = self._cast("_vals", column)
+        if not unchanged or column.key:
+            return plain
+        position = self._position[column.name]
+        return f"CASE WHEN {position} = ANY (f._unch) THEN o.{quote(column.name)} ELSE {plain} END"
+
+    def _origin(self) -> str:
+        on = " AND ".join(
+            f"o.{quote(c.name)} = f._origin[{n}]::{self._types[c.name]}" for n, c in enumerate(self._keys, 1)
+        )
+        return f"LEFT JOIN {self.table.rows} o ON {on}"

@@ -13,14 +13,12 @@ from cdc_config.base import ConfigModel
 class FieldProfile(ConfigModel):
     """One canonical field as the target has it.
 
-    native: its name there. type: how its value is written. max_length, scale, upper: normalisation; a text
-    that is
-    too long or a number with more decimals than `scale` is an exception, never cut. values: canonical →
-    native codes; a value not
-    listed is an exception (mapping_missing). reference: the object whose external key is meant by this
-    field's value.
-    clear: what null is sent as: `null` (JSON null), `empty` (""), `omit` (never sent as null). negated:
-    changes its sign in a reversal.
+    native: its name there. type: how its value is written. max_length, scale, digits (before the point),
+    upper: normalisation; a text that is too long or a number with more decimals than `scale` is an exception,
+    never cut. values: canonical → native codes; a value not listed is an exception (mapping_missing).
+    reference: the object whose external key is meant by this field's value. clear: what null is sent as:
+    `null` (JSON null), `empty` (""), `zero` (0), `omit` (never sent as null). negated: changes its sign in a
+    reversal.
     """
 
     native: str
@@ -31,7 +29,8 @@ class FieldProfile(ConfigModel):
     values: dict[str, str] | None = None
     reference: str | None = None
     deferrable: bool = False
-    clear: Literal["null", "empty", "omit"] = "null"
+    digits: int | None = None
+    clear: Literal["null", "empty", "zero", "omit"] = "null"
     negated: bool = False
 
 
@@ -39,9 +38,8 @@ class Protection(ConfigModel):
     """What the target enforces for an object; the truth about how exactly-once is had.
 
     key: a second create with the same external key is refused. token: an update with a stale version is
-    refused.
-    marker: native field that carries our marker and can be searched, for objects whose key the server
-    assigns.
+    refused. marker: native field that carries our marker and can be searched, for objects whose key the
+    server assigns.
     """
 
     key: bool
@@ -52,27 +50,32 @@ class Protection(ConfigModel):
 class ChildProfile(ConfigModel):
     """The lines of a document: their own entity set, keyed by the header's key plus the line's.
 
-    inline: native list field of the header's body in which the lines travel instead (deep insert); then
-    they are never written alone.
+    key: native line key field → "header:<native header field>" or "line:<canonical line field>". navigation:
+    native list property of the header under which the lines are read. inline: they are also created there
+    (deep insert), not by writes of their own. replace: a changed line is deleted and created anew, never
+    patched.
     """
 
     field: str  # canonical list field: "lines", "allocations"
     entity_set: str
-    key: dict[str, str]  # native line key field → "header:<native header key field>" or "line:<canonical line field>"
+    key: dict[str, str]
     fields: dict[str, FieldProfile]
-    inline: str | None = None
+    navigation: str
+    inline: bool = False
+    replace: bool = False
 
 
 class ObjectProfile(ConfigModel):
     """One canonical object at the target.
 
     key: native key field → template over canonical fields, such as "{legal_entity}" or "{external_number}";
-    server_key: the native
-    field in which the server returns the number it assigned (then `key` is only for asking). lifecycle:
-    native field and its values that
-    say draft/posted. key_max_length, key_upper: what the key fields hold. post_action: bound action that
-    makes a draft final. historical_field: load flag, set to its
-    value for documents loaded without posting. deactivate: native field/value an owner's delete sets.
+    key_max_length, key_upper: what the key fields hold. server_key: native field in which the server returns
+    the number it assigned (then `key` has the rest of the key). status_field, status_values: native field
+    and its values that say draft, posted or deleted (reversed). post_action: bound action that makes a draft
+    final. reverse_action: bound action that undoes a posted document where no reversal document is made.
+    historical_field: load flag, set to its value for documents loaded without posting. corrects_field links
+    a reversal or successor to what it corrects; reversal_field marks a reversal. deactivate: native
+    field/value an owner's delete sets.
     """
 
     entity_set: str
@@ -87,17 +90,17 @@ class ObjectProfile(ConfigModel):
     status_field: str | None = None
     status_values: dict[str, str] = Field(default_factory=dict)  # native value → draft|posted
     post_action: str | None = None
+    reverse_action: str | None = None
     historical_field: tuple[str, str] | None = None
-    corrects_field: str | None = None  # native field that links a reversal or successor to what it corrects
-    reversal_field: tuple[str, str] | None = None  # native field/value that marks a document as a reversal (credit note)
+    corrects_field: str | None = None
+    reversal_field: tuple[str, str] | None = None
     deactivate: tuple[str, str] | None = None
     batch: int = 100
     requires: tuple[str, ...] = ()
 
 
 class ErrorRule(ConfigModel):
-    """One row of the error table; the first that matches decides. code and message are regular
-    expressions."""
+    """One row of the error table; the first match decides. code and message are regular expressions."""
 
     status: int | None = None
     code: str | None = None
@@ -108,13 +111,15 @@ class ErrorRule(ConfigModel):
 
 
 class Limits(ConfigModel):
-    """What the target allows: requests in flight, requests per window, and how long one request may still
-    work after we gave up."""
+    """What the target allows: requests in flight, requests per window, calls in one request, and how long one
+    request may still work after we gave up.
+    """
 
     concurrency: int = 8
     requests: int | None = None  # per window_seconds
     window_seconds: float = 1.0
-    batch: int = 200
+    batch: int = 200  # calls in one request
+    operations: int = 1000  # operations in one request; a document counts its lines
     timeout_seconds: float = 30.0
     longest_processing_seconds: float = 30.0
 
@@ -126,7 +131,9 @@ class Profile(ConfigModel):
     protocol: Literal["odata_v4"]
     path: str = "/data"
     cross_company: bool = False
-    tenant_path: str | None = None
+    tenant_path: str | None = None  # where the tenant tells its id …
+    tenant_field: str = "TenantId"  # … in this field of the first row
+    tenant_header: str | None = None  # header that names the tenant on every answer
     objects: dict[str, ObjectProfile]
     errors: tuple[ErrorRule, ...]
     limits: Limits = Limits()

@@ -112,6 +112,7 @@ class Action(StrEnum):
     UPDATE = "update"
     DELETE = "delete"
     POST = "post"  # make a draft document final
+    REVERSE = "reverse"  # undo a posted document where the target has an action for it
 
 
 @dataclass(frozen=True, slots=True)

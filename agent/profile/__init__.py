@@ -2,7 +2,7 @@
 store."""
 
 from agent.profile.errors import NotFitting
-from agent.profile.keys import digest, marker_of, render_external_key
+from agent.profile.keys import digest, marker_of, render_external_key, server_external_key
 from agent.profile.native import (
     NativeDocument,
     canonicalise,
@@ -11,6 +11,7 @@ from agent.profile.native import (
     native_children,
     native_document,
     native_fields,
+    reversal_of,
 )
 from agent.profile.normalise import normalise
 
@@ -27,4 +28,6 @@ __all__ = [
     "native_fields",
     "normalise",
     "render_external_key",
+    "reversal_of",
+    "server_external_key",
 ]

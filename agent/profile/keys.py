@@ -43,8 +43,21 @@ def render_external_key(
 
     suffix: goes to the end of the last key field; it names further documents of the same record ("-R1",
     "-C1").
-    For an object whose key the server assigns this is the key to ask by, and may be empty.
+    Empty for an object whose key the server assigns: see `server_external_key`.
     """
+    return {} if obj.server_key is not None else _parts(obj, canonical, legal_entities, suffix)
+
+
+def server_external_key(
+    obj: ObjectProfile, canonical: Json, legal_entities: Mapping[str, str], native_id: str
+) -> dict[str, str]:
+    """The whole key of a record that the server numbered `native_id`."""
+    return {**_parts(obj, canonical, legal_entities, ""), obj.server_key or "": native_id}
+
+
+def _parts(
+    obj: ObjectProfile, canonical: Json, legal_entities: Mapping[str, str], suffix: str
+) -> dict[str, str]:
     parts = compiled(obj).key
     last = len(parts) - 1
     return {

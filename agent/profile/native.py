@@ -50,9 +50,9 @@ def native_document(
         body[obj.corrects_field] = list(corrects.values())[-1]
     lines = compiled(obj).lines
     items: Sequence[Json] = canonical.get(lines.name) or () if lines is not None else ()
-    if lines is not None and lines.profile.inline is not None:
+    if lines is not None and lines.profile.inline:
         if items:
-            body[lines.profile.inline] = [_line_body(lines, line) for line in items]
+            body[lines.profile.navigation] = [_line_body(lines, line) for line in items]
         return NativeDocument(body, ())
     return NativeDocument(body, native_children(obj, external_key, items, legal_entities))
 
@@ -76,7 +76,7 @@ def native_children(
     """One create per line, keyed by the header's external key; none where lines travel inside the header's
     body."""
     form = compiled(obj).lines
-    if form is None or form.profile.inline is not None:
+    if form is None or form.profile.inline:
         return ()
     return tuple(_child(form, Action.CREATE, external_key, line, line) for line in lines)
 
@@ -94,21 +94,27 @@ def changed_fields(obj: ObjectProfile, agreed: Json, wanted: Json) -> dict[str, 
 def changed_children(
     obj: ObjectProfile, external_key: Json, agreed: Iterable[Json], wanted: Iterable[Json]
 ) -> tuple[ChildWrite, ...]:
-    """What makes the agreed lines the wanted ones: deletes first, then updates, then creates, each in key
-    order."""
+    """What makes the agreed lines the wanted ones: deletes, then updates, then creates, each in key order.
+
+    A changed line that cannot be patched (`replace`) is among the deletes and among the creates.
+    """
     form = compiled(obj).lines
-    if form is None or form.profile.inline is not None:
+    if form is None:
         return ()
     old = {_line_key(form, line): line for line in agreed}
     new = {_line_key(form, line): line for line in wanted}
-    deletes = [_child(form, Action.DELETE, external_key, old[key], {}) for key in old if key not in new]
+    gone, fresh = old.keys() - new.keys(), new.keys() - old.keys()
+    if form.profile.replace:
+        altered = {key for key in old.keys() & new.keys() if old[key] != new[key]}
+        gone, fresh = gone | altered, fresh | altered
+    deletes = [_child(form, Action.DELETE, external_key, old[key], {}) for key in old if key in gone]
     updates = []
     for key in new:
-        if key in old:
+        if key in old and key not in fresh:
             changed = {n: v for n, v in new[key].items() if n not in old[key] or old[key][n] != v}
             if changed:
                 updates.append(_child(form, Action.UPDATE, external_key, new[key], changed))
-    creates = [_child(form, Action.CREATE, external_key, new[key], new[key]) for key in new if key not in old]
+    creates = [_child(form, Action.CREATE, external_key, new[key], new[key]) for key in new if key in fresh]
     return (*deletes, *updates, *creates)
 
 

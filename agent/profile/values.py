@@ -96,11 +96,18 @@ def plain(number: Decimal) -> Decimal:
 
 
 def _fit_decimal(name: str, profile: FieldProfile) -> Convert:
-    scale = profile.scale
+    scale, ceiling = profile.scale, None if profile.digits is None else Decimal(10) ** profile.digits
     step = None if scale is None else Decimal(1).scaleb(-scale)
 
     def fit(value: Any) -> Decimal:
         number = _number(name, value)
+        if ceiling is not None and abs(number) >= ceiling:
+            raise NotFitting(
+                "too_large",
+                name,
+                f"{_shown(str(number))} has more than {profile.digits} digits before the decimal point",
+                "the target cannot hold it: correct the value in the source",
+            )
         try:
             if step is None:
                 return plain(number)
@@ -199,20 +206,18 @@ def compile_field(name: str, profile: FieldProfile) -> Field:
             write = {True: "Yes", False: "No"}.__getitem__
             read = lambda native: {"Yes": True, "No": False}.get(native, native)  # noqa: E731
         case "date":
-            fit, write, read = _fit_date(name), _date_writer(profile), _read_day
+            fit, read = _fit_date(name), _read_day
     if profile.values is not None:
         fit, write, read = _mapped(name, fit, profile.values)
     empty = "" if profile.clear == "empty" else None
+    null = fit(0) if profile.clear == "zero" else None
     omit = profile.clear == "omit"
-    return Field(name, profile.native, _nullable(fit), _writer(write, empty), _reader(fit, read), omit)
+    reader = _reader(fit, read, null)
+    return Field(name, profile.native, _nullable(fit, null), _writer(write, empty), reader, omit)
 
 
-def _date_writer(profile: FieldProfile) -> Convert:
-    return _same
-
-
-def _nullable(fit: Convert) -> Convert:
-    return lambda value: None if value is None else fit(value)
+def _nullable(fit: Convert, null: Any) -> Convert:
+    return lambda value: null if value is None else fit(value)
 
 
 def _writer(write: Convert, empty: str | None) -> Convert:
@@ -221,13 +226,13 @@ def _writer(write: Convert, empty: str | None) -> Convert:
     return lambda value: empty if value is None else write(value)
 
 
-def _reader(fit: Convert, read: Convert) -> Convert:
+def _reader(fit: Convert, read: Convert, null: Any) -> Convert:
     """What the target holds, in our terms; what does not fit is kept as it is, so that the difference
     shows."""
 
     def convert(native: Any) -> Any:
         if native is None or native == "":
-            return None
+            return null
         value = read(native)
         try:
             return fit(value)

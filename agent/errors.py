@@ -1,48 +1,14 @@
 """The error tree: every error says what happened, where, what to do, and what the caller should do next.
 
-Raise inside, log once at the boundary (daemon, CLI, worker loop). `Disposition` is the only thing a loop
-looks at to decide how it goes on; the text is for the person who reads it.
+The root stands in cdc_config.errors, because configuration is read below everything else.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-
-class Disposition(StrEnum):
-    """What the stage that meets the error does next."""
-
-    RETRY = "retry"  # the same thing again, after a backoff
-    WAIT = "wait"  # not before a stated moment or condition
-    PARK = "park"  # this row, entity or command needs a person; the rest goes on
-    STOP = "stop"  # going on would be unsafe; the process ends with a non-zero code
-
-
-class CoexistError(Exception):
-    """Base of everything this product raises on purpose.
-
-    what: one sentence, what is wrong. where: file:line, table, key or endpoint. remedy: what a person can do.
-    """
-
-    disposition: Disposition = Disposition.STOP
-    exit_code: int = 1
-
-    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        hint = f" → {self.remedy}" if self.remedy else ""
-        return f"{place}{self.what}{hint}"
-
-
-class ConfigError(CoexistError):
-    """The configuration is wrong; nothing was started."""
-
-    exit_code = 2
+from cdc_config.errors import CoexistError as CoexistError
+from cdc_config.errors import ConfigError as ConfigError
+from cdc_config.errors import Disposition as Disposition
+from cdc_config.errors import Problem as Problem
 
 
 class MappingError(ConfigError):

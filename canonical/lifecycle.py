@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 Transitions = Mapping[str, frozenset[str]]
 
-# Rule 1: a state leads to these, and only to these. A void document stays void: its correction is a new document.
+# Rule 1: a state leads to these, and only to these. Void stays void: its correction is a new document.
 TRANSITIONS: dict[str, Transitions] = {
     "invoice": {
         "draft": frozenset({"posted", "void"}),

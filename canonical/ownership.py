@@ -1,7 +1,7 @@
 """Ownership is a function: (object, field, legal entity, business date) → owner, or held for a person.
 
-Exactly one rule wins. A rule for a named legal entity beats one for "*"; between two of the same scope the one for
-a named group beats "*". No rule means held: there is no last writer. `split` answers batches by table look-up.
+Exactly one rule wins. A rule for a named legal entity beats one for "*"; between two of the same scope the one
+for a named group beats "*". No rule means held: there is no last writer. `split` answers batches by look-up.
 """
 
 from __future__ import annotations

@@ -1,0 +1,6 @@
+-- Companies.
+SELECT c.co_cd                                                  AS code,
+       COALESCE(NULLIF(TRIM(c.nm), ''), c.co_cd)                AS name,
+       c.cur                                                    AS functional_currency,
+       CASE WHEN COALESCE(c.st_flg, 'A') = 'A' THEN TRUE ELSE FALSE END AS active
+FROM fin.co AS c

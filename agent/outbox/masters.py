@@ -1,0 +1,118 @@
+"""Plans for masters, and for objects the server numbers (a payment: created once, corrected by people)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.model.commands import Action
+from agent.outbox.parts import Done, Park, Planned, Send, Work
+from agent.profile import changed_fields, marker_of, native_document, native_fields
+
+
+def plan_master(work: Work) -> Planned:
+    """Create, patch what differs, or deactivate."""
+    record = work.record
+    if work.goal == "absent":
+        return _deactivate(work)
+    if record.lifecycle == "absent":
+        return create(work, "live")
+    changes = changed_fields(work.profile, record.agreed, work.wanted)
+    if not changes:
+        return Done("no difference")
+    return Send(
+        Action.UPDATE,
+        work.key,
+        native_fields(work.profile, changes, work.legal_entities),
+        {"lifecycle": "live", "agreed": changes},
+        token=record.token if work.if_match else None,
+        more=bool(work.deferred),
+    )
+
+
+def create(work: Work, lifecycle: str, *, historical: bool = False, more: bool = False) -> Send:
+    """The record as it is wanted, whole: header and lines, without what must be deferred."""
+    profile = work.profile
+    marker = marker_of(work.record.key.entity_id) if profile.protection.marker else None
+    document = native_document(
+        profile, work.key, work.wanted, work.legal_entities, marker=marker, historical=historical
+    )
+    return Send(
+        Action.CREATE,
+        work.key,
+        document.body,
+        {"lifecycle": lifecycle, "agreed": work.wanted, "reset": True, "role": "original"},
+        children=document.children,
+        marker=marker,
+        more=more or bool(work.deferred),
+    )
+
+
+def plan_numbered(work: Work) -> Planned:
+    """Where neither key nor token protects: one create under a marker, and no change by machine afterwards.
+    """
+    record, command = work.record, work.command
+    if work.goal == "absent":
+        if record.lifecycle == "absent":
+            return Done("deleted before it was sent")
+        return _by_hand(work, "deleted")
+    if record.lifecycle == "absent":
+        return create(work, "live", historical=command.historical)
+    if not _differs(work):
+        return Done("no difference")
+    if not command.own_change:
+        return Done("frozen: changed only through reference data")
+    return _by_hand(work, "changed")
+
+
+def _differs(work: Work) -> bool:
+    lines = work.profile.children.field if work.profile.children else None
+    agreed = work.record.agreed
+    if changed_fields(work.profile, agreed, work.wanted):
+        return True
+    return lines is not None and lines in work.wanted and (agreed.get(lines) or []) != work.wanted[lines]
+
+
+def _by_hand(work: Work, what: str) -> Park:
+    native = work.record.native_id or "its number there is not known"
+    return Park(
+        f"{work.record.key.object}_{what}",
+        f"{what} at the source after it was sent; the target protects neither key nor version ({native})",
+        "correct the document at the target by hand, then skip this command with a reason",
+    )
+
+
+def _deactivate(work: Work) -> Planned:
+    record, profile = work.record, work.profile
+    if record.lifecycle == "absent":
+        return Done("deleted before it was sent")
+    if record.lifecycle == "deleted":
+        return Done("no difference")
+    if profile.deactivate is None:
+        return Park(
+            "no_delete_rule",
+            f"the profile does not say what a delete of a {record.key.object} does",
+            "set `deactivate` in the profile, or deactivate it at the target and skip this command",
+        )
+    native, value = profile.deactivate
+    return Send(
+        Action.UPDATE,
+        work.key,
+        {native: _flag(value)},
+        {"lifecycle": "deleted", "agreed": _agreed_flag(work, native, value)},
+        token=record.token if work.if_match else None,
+    )
+
+
+def _agreed_flag(work: Work, native: str, value: str) -> dict[str, Any]:
+    """The canonical field behind the flag takes the value too, so that a re-insert sees the difference."""
+    for name, field in work.profile.fields.items():
+        if field.native == native:
+            if field.type in ("boolean", "yes_no"):
+                return {name: value.lower() in ("true", "yes")}
+            ours = {theirs: code for code, theirs in (field.values or {}).items()}
+            return {name: ours.get(value, value)}
+    return {}
+
+
+def _flag(value: str) -> Any:
+    return {"true": True, "false": False}.get(value, value)

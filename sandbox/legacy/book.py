@@ -33,7 +33,7 @@ SIZES: dict[str, Size] = {
 def create(conn: psycopg.Connection) -> None:
     """Create schema `fin`, dropping an earlier one."""
     with conn.transaction():
-        conn.execute("DROP SCHEMA IF EXISTS fin CASCADE")
+        conn.execute("DROP SCHEMA IF EXISTS fin, fin_tool CASCADE")
         conn.execute(script("schema"))
 
 

@@ -1,9 +1,10 @@
 -- Bulk work for benches, done inside the server so that the generator itself costs little.
 
 -- name: create
-CREATE SCHEMA IF NOT EXISTS fin_tool;
-CREATE UNLOGGED TABLE IF NOT EXISTS fin_tool.keys (n bigint PRIMARY KEY, cust_no char(12) NOT NULL);
-CREATE OR REPLACE PROCEDURE fin_tool.update_customers(
+DROP SCHEMA IF EXISTS fin_tool CASCADE;
+CREATE SCHEMA fin_tool;
+CREATE UNLOGGED TABLE fin_tool.keys (n bigint PRIMARY KEY, cust_no char(12) NOT NULL);
+CREATE PROCEDURE fin_tool.update_customers(
     transactions bigint, rows_each int, highest bigint, INOUT changed bigint) LANGUAGE plpgsql AS $$
 -- Uniform keys, no key twice in one transaction; the transaction's number makes every written name a new one.
 DECLARE
@@ -22,7 +23,7 @@ BEGIN
         COMMIT;
     END LOOP;
 END $$;
-CREATE OR REPLACE PROCEDURE fin_tool.insert_customers(
+CREATE PROCEDURE fin_tool.insert_customers(
     transactions bigint, rows_each int, highest bigint, INOUT changed bigint) LANGUAGE plpgsql AS $$
 -- `highest` is the highest number there is.
 BEGIN

@@ -133,6 +133,7 @@ class Profile(ConfigModel):
     cross_company: bool = False
     tenant_path: str | None = None  # where the tenant tells its id …
     tenant_field: str = "TenantId"  # … in this field of the first row
+    action_namespace: str = "Microsoft.Dynamics.DataEntities"  # before the names of bound actions
     tenant_header: str | None = None  # header that names the tenant on every answer
     objects: dict[str, ObjectProfile]
     errors: tuple[ErrorRule, ...]

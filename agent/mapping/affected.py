@@ -1,0 +1,369 @@
+"""Which root keys a changed row reaches: one statement per leaf, made of the leaf, the root and what links them.
+
+From the leaf outwards, each block adds the sources that its link needs (in their original join types, the leaf itself INNER) and
+the terms that may be kept. A term is kept only if it reads just those sources, has no sub-query, and does not read a source
+whose being there depends on the leaf: such a row leaves the view exactly when the term says so.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from agent.mapping.emit import Emitter, Terms, key_link, relation, substitute
+from agent.mapping.ir import Block, LeftJoin, Query, Source, column, equality, has_subquery
+from agent.mapping.normalise import rejects_missing
+from agent.mapping.paths import Frame, Path
+from agent.model.mapping import CHANGED
+
+_IN_FRAGMENT = "\0fragment"
+_EQUALITY_COST, _OTHER_COST = 1, 50
+
+
+@dataclass
+class Fragment:
+    """The flat statement as it grows. choices: for every IN whose NULLs matter, the terms of which one must hold."""
+
+    inner: list[Source] = field(default_factory=list)
+    left: list[LeftJoin] = field(default_factory=list)
+    terms: Terms = field(default_factory=list)
+    pending: Terms = field(default_factory=list)
+    choices: list[Terms] = field(default_factory=list)
+
+    def aliases(self) -> set[str]:
+        """Everything placed."""
+        return {s.alias for s in self.inner} | {j.source.alias for j in self.left}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What came of a leaf: the statement, whether it has no link, and the leaf columns equal to root key columns."""
+
+    sql: exp.Expression
+    every_root: bool
+    root_link: tuple[tuple[str, str], ...]
+
+
+class AffectedBuilder:
+    """Builds the affected statements of one query. key: (output name, root column) pairs."""
+
+    def __init__(self, query: Query, root: Source, key: list[tuple[str, str]], emitter: Emitter) -> None:
+        self.query, self.root, self.key, self.emitter = query, root, key, emitter
+
+    def reach(self, path: Path) -> Reach:
+        """The statement for one leaf."""
+        fragment = Fragment()
+        for number, frame in enumerate(path.frames):
+            inner = path.frames[number - 1] if number else None
+            _Step(self, fragment, frame, inner, path).run()
+        every_root = not self._linked(fragment, path.leaf)
+        statement = self._every_root() if every_root else self._statement(fragment, path.leaf)
+        link = () if every_root or fragment.choices else self._root_link(fragment, path.leaf)
+        return Reach(statement, every_root, link)
+
+    def _statement(self, fragment: Fragment, leaf: Source) -> exp.Expression:
+        assert leaf.table is not None
+        changed = relation(CHANGED, "_changed")
+        key = leaf.table.key
+        branches = [
+            self._branch(fragment, [*fragment.terms, *choice, *key_link(leaf, key, "_changed", key)], changed)
+            for choice in itertools.product(*fragment.choices)
+        ]
+        statement: exp.Expression = branches[0]
+        for branch in branches[1:]:
+            statement = exp.Union(this=statement, expression=branch, distinct=True)
+        return statement
+
+    def _branch(self, fragment: Fragment, terms: Terms, changed: Source) -> exp.Select:
+        select = exp.Select(expressions=self._outputs(), distinct=exp.Distinct())
+        inner, left, terms = reduce(self.query, [changed, *fragment.inner], fragment.left, terms)
+        self.emitter.fill_from(select, inner, left, terms, set(), first=changed)
+        return select
+
+    def _every_root(self) -> exp.Select:
+        select = exp.Select(expressions=self._outputs())
+        some = exp.Select(expressions=[exp.Literal.number(1)])
+        some.set("from_", exp.From(this=relation(CHANGED, "_changed").node))
+        self.emitter.fill_from(select, [self.root], [], [exp.Exists(this=some)], set())
+        return select
+
+    def _outputs(self) -> list[exp.Expression]:
+        return [
+            exp.alias_(column(self.root.alias, c), exp.to_identifier(name, quoted=True), copy=False)
+            for name, c in self.key
+        ]
+
+    def _linked(self, fragment: Fragment, leaf: Source) -> bool:
+        """Whether terms connect the leaf with the root."""
+        groups = _Groups()
+        on = [t for j in fragment.left for t in j.on]
+        firsts = [choice[0] for choice in fragment.choices]
+        for term in [*fragment.terms, *firsts, *on]:
+            groups.join(self.query.reads(term) & fragment.aliases())
+        return groups.same(leaf.alias, self.root.alias)
+
+    def _root_link(self, fragment: Fragment, leaf: Source) -> tuple[tuple[str, str], ...]:
+        groups = _Groups()
+        for term in fragment.terms:
+            sides = equality(term)
+            if sides and all(isinstance(s, exp.Column) for s in sides):
+                groups.join({(s.table, s.name) for s in sides})  # type: ignore[attr-defined]
+        assert leaf.table is not None and self.root.table is not None
+        pairs = []
+        for name, root_column in self.key:
+            wanted = self.root.table.column(root_column)
+            same = [
+                c.name
+                for c in leaf.table.columns
+                if groups.same((leaf.alias, c.name), (self.root.alias, root_column))
+                and wanted is not None
+                and c.type_name == wanted.type_name
+            ]
+            if not same:
+                return ()
+            pairs.append((name, same[0]))
+        return tuple(pairs)
+
+
+class _Step:
+    """One block on the way out: what of it goes into the fragment."""
+
+    def __init__(
+        self, builder: AffectedBuilder, fragment: Fragment, frame: Frame, inner: Frame | None, path: Path
+    ) -> None:
+        self.query, self.root, self.fragment, self.frame, self.path = builder.query, builder.root, fragment, frame, path
+        self.pushable = builder.emitter.pushable
+        self.block = frame.block
+        self.is_root = frame.block is builder.query.root
+        self.sources = {s.alias: s for s in self.block.sources()}
+        self.tainted = frame.tainted()
+        self.derived = frame.source if frame.source is not None and frame.source.block is not None else None
+        self.inner_frame = inner
+
+    def run(self) -> None:
+        """Choose sources and terms, move them into the fragment."""
+        if self.frame.sub is not None:
+            self._match_in(self.frame.sub)
+        terms = self._candidates()
+        start = self._start(terms)
+        targets = self._targets(terms)
+        chosen = self._choose(start, targets, terms)
+        if self.is_root:
+            chosen.add(self.root.alias)
+        chosen |= {a for a in start if a != _IN_FRAGMENT}
+        chosen = self._close(chosen)
+        self._move(chosen, terms)
+
+    # ------------------------------------------------------------------------------------------------ terms
+
+    def _match_in(self, sub: Block) -> None:
+        """`x IN (SELECT y …)`: y = x links, and NULLs too where UNKNOWN is not simply false."""
+        if sub.kind != "in":
+            return
+        for side, value in zip(sub.in_left, sub.outputs.values(), strict=True):
+            if has_subquery(side) or not self._steady(sub, value):
+                continue
+            value = self._inlined(sub, value)
+            if value is None:
+                continue
+            equal = exp.EQ(this=value.copy(), expression=side.copy())
+            nulls = [] if sub.two_valued else [v for v in (value, side) if self.query.nullable(v)]
+            if not nulls:
+                self.fragment.pending.append(equal)
+            else:
+                self.fragment.choices.append([equal, *(exp.Is(this=v.copy(), expression=exp.null()) for v in nulls)])
+
+    def _inlined(self, block: Block, value: exp.Expression) -> exp.Expression | None:
+        """The value in terms of what the fragment holds; None when it reads a source that is not there."""
+        previous = self.inner_frame
+        if previous is not None and previous.block is block and previous.source is not None and previous.source.block:
+            if not _substitutable(self, previous.source, value):
+                return None
+            value = substitute(value, previous.source)
+        own = {s.alias for s in block.sources()}
+        reads = self.query.reads(value) & own
+        return value if reads <= self.fragment.aliases() else None
+
+    def _steady(self, block: Block, value: exp.Expression) -> bool:
+        """Whether an output may link: known before grouping, and from INNER sources only."""
+        if not self.pushable(block, value):
+            return False
+        return not any(block.left_of(alias) for alias in self.query.reads(value))
+
+    def _candidates(self) -> Terms:
+        terms = [t for t in self.block.where if self.tainted is None or self.tainted not in self.query.reads(t)]
+        join = self.block.left_of(self.tainted) if self.tainted is not None else None
+        if join is not None:
+            terms += join.on
+        found: Terms = []
+        for term in [*(t for t in terms if not has_subquery(t)), *self.fragment.pending]:
+            if self.derived is None or self.derived.alias not in self.query.reads(term):
+                found.append(term)
+            elif _substitutable(self, self.derived, term):
+                found.append(substitute(term, self.derived))
+        self.fragment.pending = []
+        return found
+
+    # ------------------------------------------------------------------------------------------------ sources
+
+    def _nodes(self, term: exp.Expression) -> set[str]:
+        """The term's sources in this block, and the fragment as one more node."""
+        reads = self.query.reads(term)
+        mine = {a for a in reads if a in self.sources and a != (self.derived.alias if self.derived else None)}
+        return mine | ({_IN_FRAGMENT} if reads & self.fragment.aliases() else set())
+
+    def _start(self, terms: Terms) -> set[str]:
+        if self.frame.source is not None and self.derived is None:
+            return {self.frame.source.alias}
+        needed = {a for choice in self.fragment.choices for t in choice for a in self.query.reads(t)}
+        return {_IN_FRAGMENT} | (needed & set(self.sources))
+
+    def _targets(self, terms: Terms) -> set[str]:
+        if self.is_root:
+            return {self.root.alias}
+        outside = [t for t in terms if self._outer(t)]
+        targets = {a for t in outside for a in self._nodes(t)}
+        for output in self._linking_outputs():
+            if self._steady(self.block, output):
+                targets |= self._nodes(output)
+        return targets - {_IN_FRAGMENT}
+
+    def _outer(self, term: exp.Expression) -> bool:
+        return bool(self.query.reads(term) - set(self.sources) - self.fragment.aliases())
+
+    def _linking_outputs(self) -> list[exp.Expression]:
+        """Outputs by which the enclosing block may link this one."""
+        if self.block.kind == "in":
+            return list(self.block.outputs.values())
+        if self.block.kind != "derived":
+            return []
+        number = self.path.frames.index(self.frame)
+        parent = self.path.frames[number + 1]
+        assert parent.source is not None
+        used = {n for e in parent.block.slots() for a, n in self.query.refs(e) if a == parent.source.alias}
+        return [e for n, e in self.block.outputs.items() if n in used]
+
+    def _edges(self, terms: Terms) -> list[tuple[int, set[str]]]:
+        edges = []
+        for term in terms:
+            edges.append((_EQUALITY_COST if equality(term) else _OTHER_COST, self._nodes(term)))
+        for join in self.block.left:
+            alias = join.source.alias
+            if alias != self.tainted and self._usable(join):
+                for term in join.on:
+                    cost = _EQUALITY_COST if equality(term) else _OTHER_COST
+                    edges.append((cost + 1, self._nodes(term) | {alias}))
+        return [(cost, nodes) for cost, nodes in edges if len(nodes) > 1]
+
+    def _usable(self, join: LeftJoin) -> bool:
+        """Whether an outer join can be kept as it is: its ON reads nothing that the leaf may bring or take."""
+        banned = {self.tainted} | ({self.derived.alias} if self.derived else set())
+        reads = {a for t in join.on for a in self.query.reads(t)}
+        if reads & banned:
+            return False
+        others = [j for j in self.block.left if j.source.alias in reads and j is not join]
+        return all(self._usable(j) for j in others)
+
+    def _choose(self, start: set[str], targets: set[str], terms: Terms) -> set[str]:
+        """Sources on the cheapest ways from the start to each target that can be reached."""
+        usable = {a for a in self.sources if a == self.tainted or not self.block.left_of(a)}
+        usable |= {j.source.alias for j in self.block.left if j.source.alias != self.tainted and self._usable(j)}
+        usable.add(_IN_FRAGMENT)
+        came: dict[str, str | None] = dict.fromkeys(start)
+        queue = [(0, node) for node in sorted(start)]
+        best = dict.fromkeys(start, 0)
+        edges = self._edges(terms)
+        while queue:
+            cost, node = heapq.heappop(queue)
+            if cost > best[node]:
+                continue
+            for price, nodes in edges:
+                for other in sorted(nodes & usable) if node in nodes else ():
+                    if cost + price < best.get(other, 1 << 30):
+                        best[other], came[other] = cost + price, node
+                        heapq.heappush(queue, (cost + price, other))
+        chosen: set[str] = set()
+        for target in targets & set(came):
+            step: str | None = target
+            while step is not None:
+                chosen.add(step)
+                step = came[step]
+        return chosen - {_IN_FRAGMENT}
+
+    def _close(self, chosen: set[str]) -> set[str]:
+        """With every kept outer join, the sources that its ON reads."""
+        while True:
+            kept = [j for j in self.block.left if j.source.alias in chosen and j.source.alias != self.tainted]
+            more = {a for j in kept for t in j.on for a in self.query.reads(t) if a in self.sources} - chosen
+            if not more:
+                return chosen
+            chosen |= more
+
+    def _move(self, chosen: set[str], terms: Terms) -> None:
+        derived = self.derived.alias if self.derived else None
+        here = chosen - {derived}
+        kept = [j for j in self.block.left if j.source.alias in here and j.source.alias != self.tainted]
+        outer_joined = {j.source.alias for j in kept}
+        self.fragment.inner += [s for a, s in self.sources.items() if a in here and a not in outer_joined]
+        self.fragment.left[:0] = kept
+        known = self.fragment.aliases()
+        for term in terms:
+            missing = self.query.reads(term) - known
+            if not missing:
+                self.fragment.terms.append(term)
+            elif not missing & set(self.sources) and not self.is_root:
+                self.fragment.pending.append(term)
+
+
+def _substitutable(step: _Step, source: Source, term: exp.Expression) -> bool:
+    """Whether every output of the derived table that the term reads may link, and is made from placed sources."""
+    block = source.block
+    assert block is not None
+    own = {s.alias for s in block.sources()}
+    for alias, name in step.query.refs(term):
+        if alias == source.alias:
+            value = block.outputs[name]
+            if not step._steady(block, value) or not step.query.reads(value) & own <= step.fragment.aliases():
+                return False
+    return True
+
+
+def reduce(
+    query: Query, inner: list[Source], left: list[LeftJoin], terms: Terms
+) -> tuple[list[Source], list[LeftJoin], Terms]:
+    """Outer joins that the terms make inner, so that the planner may start from the changed rows."""
+    inner, left, terms = list(inner), list(left), list(terms)
+    while True:
+        found = next((j for j in left if any(rejects_missing(query, t, j.source.alias) for t in terms)), None)
+        if found is None:
+            return inner, left, terms
+        left.remove(found)
+        inner.append(found.source)
+        terms += found.on
+
+
+class _Groups:
+    """Union-find over hashable things."""
+
+    def __init__(self) -> None:
+        self.parent: dict[object, object] = {}
+
+    def find(self, item: object) -> object:
+        while item in self.parent:
+            item = self.parent[item]
+        return item
+
+    def join(self, items: set[object] | set[str] | set[tuple[str, str]]) -> None:
+        """All of these belong together."""
+        first, *rest = list(items) or [None]
+        for item in rest:
+            a, b = self.find(first), self.find(item)
+            if a != b:
+                self.parent[a] = b
+
+    def same(self, one: object, other: object) -> bool:
+        """Whether two belong together."""
+        return self.find(one) == self.find(other)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -35,11 +34,11 @@ class Totals:
     committed: int = 0
     rolled_back: int = 0
     rows: int = 0
-    operations: Counter[str] = field(default_factory=Counter)
+    operations: dict[str, int] = field(default_factory=dict)
 
     def add(self, step: Step) -> None:
         """Count one transaction; rows count when they were committed."""
-        self.operations[step.operation] += 1
+        self.operations[step.operation] = self.operations.get(step.operation, 0) + 1
         if step.committed:
             self.committed += 1
             self.rows += step.rows
@@ -144,7 +143,10 @@ class Activity:
                 break
         else:
             raise RuntimeError("no operation fits this book: " + ", ".join(self._names))
-        scenario.rolled_back = self._rng.random() < self._rolled_back
+        if self._rng.random() < self._rolled_back:
+            # In one piece: a later transaction would miss what an earlier one did not leave behind.
+            scenario.rolled_back = True
+            scenario.transactions = [[s for transaction in scenario.transactions for s in transaction]]
         self.book.busy |= scenario.touches
         lane.scenario, lane.transaction, lane.statement, lane.rows = scenario, 0, 0, 0
 

@@ -1,0 +1,1 @@
+"""The legacy database and its generator, on a real PostgreSQL."""

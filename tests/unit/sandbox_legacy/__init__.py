@@ -1,0 +1,1 @@
+"""Planning of the legacy generator, without a database."""

@@ -6,6 +6,7 @@ ledger must not come from the hand that makes the right one.
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 from struct import Struct
@@ -34,7 +35,9 @@ from agent.model.ids import CommitPos
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 _XLOG, _KEEPALIVE = b"wk"
 MAX_MESSAGES = 65_536  # read at a stretch before the clock is looked at (a long redelivery makes no batch)
+FAREWELL = 0.5  # seconds
 STATUS_GAP = 0.2  # seconds between status updates while batches follow one another
+_PATIENCE = "SELECT extract(epoch FROM current_setting('wal_sender_timeout')::interval)"
 _ROWS = frozenset((INSERT, UPDATE, DELETE))
 _BODY = 25  # bytes of the XLogData envelope before the pgoutput message
 _keepalive = Struct(">xQqB").unpack_from
@@ -103,13 +106,12 @@ class ReplicationStream:
         *,
         max_rows: int,
         idle_seconds: float,
-        status_seconds: float = 10.0,
     ) -> None:
         self._conn, self._dsn, self._pgconn = conn, dsn, conn.pgconn
         self._assembler = assembler
         self._interrupt = interrupt
         self._count = WireCount(resume)
-        self._max_rows, self._idle, self._every = max_rows, idle_seconds, status_seconds
+        self._max_rows, self._idle, self._every = max_rows, idle_seconds, 10.0
         self._acked = CommitPos(resume.position or 0)
         self._end = self._acked
         self._told = -1
@@ -126,6 +128,10 @@ class ReplicationStream:
         names = '"' + publication.replace('"', '""') + '"'
         options = f"proto_version '1', publication_names '{names.replace(chr(39), chr(39) * 2)}'"
         command = f'START_REPLICATION SLOT "{slot}" LOGICAL {lsn_text(flush_lsn(self._acked))} ({options})'
+        # Servers hang up on a silent client after wal_sender_timeout (0: never).
+        patience = wire.run(self._conn, _PATIENCE, self._dsn)[0][0]
+        if float(patience or 0):
+            self._every = min(self._every, float(patience or 0) / 4)
         wire.run(self._conn, command, self._dsn, self._interrupt)
         self._heart.start()
 
@@ -142,9 +148,21 @@ class ReplicationStream:
             self._send_status()
             self._pgconn.put_copy_end()
             self._pgconn.flush()
+            self._await_farewell()
         except psycopg.Error:
             pass  # the connection is gone already, and the store knows more than the slot anyway
         self._conn.close()
+
+    def _await_farewell(self) -> None:
+        """Until the server let go of the slot, so that the next reader finds it free; not for long."""
+        until = time.monotonic() + FAREWELL
+        while (left := until - time.monotonic()) > 0:
+            size, _ = self._pgconn.get_copy_data(1)
+            if size < 0:
+                return
+            if size == 0:
+                select.select([self._pgconn.socket], [], [], left)
+                self._pgconn.consume_input()
 
     def next_batch(self) -> CaptureBatch | None:
         """What is there, or an empty batch when nothing came for a while; None when told to stop.

@@ -1,1 +1,1 @@
-"""agent.derive."""
+"""Derive: affected entities before and after a batch, evaluated by their mappings, compared with what they were."""

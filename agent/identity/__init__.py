@@ -1,1 +1,1 @@
-"""agent.identity."""
+"""Identity: deterministic entity ids that survive key changes."""

@@ -55,7 +55,14 @@ def _array(values: Sequence[Value] | None) -> str:
     joined = _SEPARATOR.join([_NULL if v is None else v for v in values])  # type: ignore[misc]
     if _SPECIAL.search(joined) is None:
         return '{"' + joined.replace(_SEPARATOR, '","') + '"}'
-    if _NULL in joined or "\\" in joined or '"' in joined or "\n" in joined or "\t" in joined or "\r" in joined:
+    if (
+        _NULL in joined
+        or "\\" in joined
+        or '"' in joined
+        or "\n" in joined
+        or "\t" in joined
+        or "\r" in joined
+    ):
         return _array_slowly(values)
     return '{"' + joined.replace(_SEPARATOR, '","') + '"}'
 

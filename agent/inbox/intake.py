@@ -75,7 +75,9 @@ class Intake:
         self.identity: tuple[str, int] | None = (row[2], row[3]) if row[2] else None
         self.state = StreamState(*row[4:])
         self._relation_ids: dict[int, tuple[int, Relation]] = {}
-        for ref, relation_id, schema, table, columns in conn.execute(_SQL["latest_relations"], (self.stream_id,)):
+        for ref, relation_id, schema, table, columns in conn.execute(
+            _SQL["latest_relations"], (self.stream_id,)
+        ):
             self._relation_ids[ref] = (relation_id, _relation(ref, schema, table, columns))
 
     def pin(self, identity: SourceIdentity) -> None:
@@ -88,7 +90,9 @@ class Intake:
         """Forget the rows of an interrupted snapshot or huge transaction and start a snapshot anew."""
         with self._conn.transaction():
             self._lock()
-            dropped = self._conn.execute(_SQL["discard_open_rows"], (self.stream_id, self.state.last_seq)).rowcount
+            dropped = self._conn.execute(
+                _SQL["discard_open_rows"], (self.stream_id, self.state.last_seq)
+            ).rowcount
             self._count("rows", "older", dropped)
             self._advance(replace(self.state, snapshot_state="running", open_pos=None, open_rows=0), 0)
 
@@ -173,16 +177,20 @@ class Intake:
         )  # fmt: skip
         self.state = state
 
-    def _record_relations(self, relations: tuple[Relation, ...], known: dict[int, tuple[int, Relation]]) -> None:
+    def _record_relations(
+        self, relations: tuple[Relation, ...], known: dict[int, tuple[int, Relation]]
+    ) -> None:
         for relation in relations:
             old = known.get(relation.ref)
             if old is not None and old[1] == relation:
                 continue
             columns = [
-                {"name": c.name, "type_name": c.type_name, "key": c.key, "not_null": c.not_null} for c in relation.columns
+                {"name": c.name, "type_name": c.type_name, "key": c.key, "not_null": c.not_null}
+                for c in relation.columns
             ]
             row = self._conn.execute(
-                _SQL["add_relation"], (self.stream_id, relation.ref, relation.schema, relation.table, Jsonb(columns))
+                _SQL["add_relation"],
+                (self.stream_id, relation.ref, relation.schema, relation.table, Jsonb(columns)),
             ).fetchone()
             assert row is not None
             known[relation.ref] = (int(row[0]), relation)
@@ -200,7 +208,10 @@ class Intake:
         self._copy_lines(lines, kept, known)
 
     def _copy_lines(
-        self, lines: list[bytes], rows: list[tuple[int, int, RowChange]], known: dict[int, tuple[int, Relation]]
+        self,
+        lines: list[bytes],
+        rows: list[tuple[int, int, RowChange]],
+        known: dict[int, tuple[int, Relation]],
     ) -> None:
         if not lines:
             return
@@ -220,11 +231,14 @@ class Intake:
     ) -> None:
         relation_id, relation = known[change.ref]
         values = change.new or change.old or ()
-        key = "/".join(str(values[i]).encode("ascii", "backslashreplace").decode() for i in relation.key_indexes)
+        key = "/".join(
+            str(values[i]).encode("ascii", "backslashreplace").decode() for i in relation.key_indexes
+        )
         key = key.replace("\x00", "\\x00")
         subject = f"row:{self._source}:{relation.schema}.{relation.table}:{key}"
         self._conn.execute(
-            _SQL["hold_row"], (self.stream_id, seq, txn_no, relation_id, change.op, encode_raw(change), key, error)
+            _SQL["hold_row"],
+            (self.stream_id, seq, txn_no, relation_id, change.op, encode_raw(change), key, error),
         )
         self._conn.execute(_SQL["open_exception"], (
             subject, self.stream_id, f"a row of {relation.schema}.{relation.table} cannot be stored: {error}",

@@ -7,6 +7,7 @@ stood before, `merge`. A value that no cast survives is found by bisection, held
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +34,12 @@ class Range:
 
     def params(self, **more: Any) -> dict[str, Any]:
         """Statement parameters."""
-        return {"stream": self.stream_id, "inc": self.incarnation, "first": self.first, "last": self.last} | more
+        return {
+            "stream": self.stream_id,
+            "inc": self.incarnation,
+            "first": self.first,
+            "last": self.last,
+        } | more
 
 
 @dataclass(slots=True)
@@ -50,11 +56,22 @@ class StagedTable:
     old_keys: bool
     last_txn: int
     main: int = 0
+    held: int = 0
 
     @property
     def staged(self) -> str:
         """Temporary relation holding one row per touched key, with _txn and _seq of its last change."""
         return self.statements.staged
+
+    @property
+    def name(self) -> TableName:
+        """The captured table."""
+        return self.table.name
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The key's columns, in table order."""
+        return tuple(c.name for c in self.table.key)
 
 
 @dataclass(slots=True)
@@ -68,26 +85,43 @@ class RowCounts:
 class Mirror:
     """The mirror of one source, on the deriver's connection."""
 
-    def __init__(self, conn: psycopg.Connection[Any], stream_id: int, source: str) -> None:
+    def __init__(
+        self, conn: psycopg.Connection[Any], stream_id: int, source: str, incarnation: int = 1
+    ) -> None:
         self._conn = conn
         self._stream_id = stream_id
         self._source = source
+        self._incarnation = incarnation
         self.tables = load_tables(conn, stream_id, source)
         self._relations: dict[int, Relation] = {}
         self._statements: dict[int, TableStatements] = {}
 
     # ------------------------------------------------------------------------------------------------ staging
 
-    def stage(self, span: Range) -> list[StagedTable]:
-        """Fold the batch per table into temporary relations, one row per touched key."""
+    def stage(self, first: int, last: int) -> list[StagedTable]:
+        """Fold the rows numbered first..last per table into temporary relations, one row per touched key."""
+        span = self._range(first, last)
         groups = self._conn.execute(_SQL["groups"], span.params(), prepare=True).fetchall()
-        staged = [self._stage_table(span, *row) for row in groups]
-        return staged
+        return [self._stage_table(span, *row) for row in groups]
+
+    def key_changes(self, part: StagedTable, first: int, last: int) -> list[tuple[list[str], list[str], int]]:
+        """(old key, new key, transaction) of every key change of a table in the batch, in stream order."""
+        if not part.old_keys:
+            return []
+        rows = self._conn.execute(
+            part.statements.text("key_changes"), self._range(first, last).params(relation=part.relation_id)
+        ).fetchall()
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def _range(self, first: int, last: int) -> Range:
+        return Range(self._stream_id, self._incarnation, first, last)
 
     def _stage_table(self, span: Range, relation_id: int, *numbers: Any) -> StagedTable:
         statements = self._statements_of(relation_id)
         part = StagedTable(statements.table, relation_id, statements, *numbers)
+        before = part.rows
         self._isolating(span, part, lambda: self._fill(span, part))
+        part.held = before - part.rows
         return part
 
     def _fill(self, span: Range, part: StagedTable) -> None:
@@ -106,13 +140,15 @@ class Mirror:
 
     # ------------------------------------------------------------------------------------------------ merging
 
-    def merge(self, span: Range, staged: list[StagedTable]) -> RowCounts:
-        """Bring the staged rows into the mirror; returns what became of every row change of the batch."""
+    def merge(self, first: int, last: int, staged: Sequence[StagedTable]) -> RowCounts:
+        """Bring the staged rows into the mirror; counts what became of every row change of the batch."""
+        span = self._range(first, last)
         counts = RowCounts()
         for part in staged:
             before = part.rows
             self._isolating(span, part, lambda p=part: self._merge_table(span, p, counts))  # type: ignore[misc]
-            counts.items["held"] += before - part.rows
+            counts.items["held"] += part.held + before - part.rows
+        self._write(counts)
         return counts
 
     def _merge_table(self, span: Range, part: StagedTable, counts: RowCounts) -> None:
@@ -126,7 +162,9 @@ class Mirror:
             " WHERE stream_id = %(stream)s AND schema_name = %(schema)s AND table_name = %(table)s", params, prepare=True,
         ).fetchone() or (0, 0)  # fmt: skip
         extra = {"floor_inc": str(floor[0]), "floor_pos": f"{floor[1]}::bigint"}
-        merged = conn.execute(st.text("upsert", unchanged=part.unchanged, extra=extra), params, prepare=True).rowcount
+        merged = conn.execute(
+            st.text("upsert", unchanged=part.unchanged, extra=extra), params, prepare=True
+        ).rowcount
         merged += conn.execute(st.text("bury"), params | {"main": True}, prepare=True).rowcount
         moved = 0
         if part.old_keys or part.truncates:
@@ -137,8 +175,9 @@ class Mirror:
         if conn.execute(_SQL["any_open_rows"], (self._stream_id,), prepare=True).fetchone() == (True,):
             conn.execute(st.text("close_rows"), {"prefix": f"row:{self._source}:{part.table.name}:"})
 
-    def merge_snapshot(self, span: Range, pos: int) -> RowCounts:
+    def merge_snapshot(self, first: int, last: int, pos: int) -> RowCounts:
         """Merge a completed snapshot (one transaction at position `pos`) and sweep rows that are gone."""
+        span = self._range(first, last)
         counts = RowCounts()
         seen: set[TableName] = set()
         for row in self._conn.execute(_SQL["groups"], span.params()).fetchall():
@@ -150,7 +189,15 @@ class Mirror:
         for table in self.tables.values():
             if table.name not in seen:
                 self._sweep(table, span, pos, counts)
+        self._write(counts)
         return counts
+
+    def _write(self, counts: RowCounts) -> None:
+        rows = [("rows", item, n) for item, n in counts.items.items() if n]
+        rows += [("row_effects", item, n) for item, n in counts.effects.items() if n]
+        if rows:
+            ledgers, items, numbers = (list(c) for c in zip(*rows, strict=True))
+            self._conn.execute(_SQL["count"], (self._source, ledgers, items, numbers), prepare=True)
 
     def _snapshot_table(self, span: Range, pos: int, part: StagedTable, counts: RowCounts) -> None:
         params = span.params(relation=part.relation_id, pos=pos)
@@ -165,7 +212,7 @@ class Mirror:
 
     # ------------------------------------------------------------------------------------------------ isolating
 
-    def _isolating(self, span: Range, part: StagedTable, work: Any) -> None:
+    def _isolating(self, span: Range, part: StagedTable, work: Callable[[], None]) -> None:
         """Run `work`; when a value breaks it, hold the rows that no cast survives and run it again."""
         try:
             with self._conn.transaction():
@@ -213,7 +260,8 @@ class Mirror:
         if found is not None:
             return found
         row = self._conn.execute(
-            "SELECT ref, schema_name, table_name, columns FROM coexist.relation WHERE relation_id = %s", (relation_id,)
+            "SELECT ref, schema_name, table_name, columns FROM coexist.relation WHERE relation_id = %s",
+            (relation_id,),
         ).fetchone()
         assert row is not None
         relation = Relation(row[0], row[1], row[2], tuple(Column(**c) for c in row[3]))

@@ -26,7 +26,9 @@ class TableStatements:
         self._position = {c.name: i for i, c in enumerate(relation.columns, 1)}
         self._keys = list(table.key)
 
-    def text(self, name: str, *, unchanged: bool = False, moves: bool = False, extra: dict[str, str] | None = None) -> bytes:
+    def text(
+        self, name: str, *, unchanged: bool = False, moves: bool = False, extra: dict[str, str] | None = None
+    ) -> bytes:
         """A filled template, ready to execute."""
         fields = self._fields(unchanged) | {"moved_keys": ""} | (extra or {})
         if moves:
@@ -43,12 +45,15 @@ class TableStatements:
             "staged_keys": ", ".join(f"f.{quote(c.name)}" for c in self._keys),
             "key_columns": ", ".join(f"{quote(c.name)} {self._types[c.name]}" for c in self._keys),
             "key_casts": ", ".join(
-                f"{self._cast('coalesce(i.new_values, i.old_values)', c)} AS {quote(c.name)}" for c in self._keys
+                f"{self._cast('coalesce(i.new_values, i.old_values)', c)} AS {quote(c.name)}"
+                for c in self._keys
             ),
             "old_key_casts": ", ".join(self._cast("i.old_values", c) for c in self._keys),
             "old_key_texts": ", ".join(f"i.old_values[{self._position[c.name]}]" for c in self._keys),
             "new_key_texts": ", ".join(f"i.new_values[{self._position[c.name]}]" for c in self._keys),
-            "held_key": ", ".join(f"coalesce(new_values, old_values)[{self._position[c.name]}]" for c in self._keys),
+            "held_key": ", ".join(
+                f"coalesce(new_values, old_values)[{self._position[c.name]}]" for c in self._keys
+            ),
             "staged_key_texts": ", ".join(
                 f"coalesce(f._vals[{self._position[c.name]}], f.{quote(c.name)}::text)" for c in self._keys
             ),

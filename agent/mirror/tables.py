@@ -75,7 +75,11 @@ def load_tables(conn: psycopg.Connection[Any], stream_id: int, source: str) -> d
 
 
 def ensure_table(
-    conn: psycopg.Connection[Any], stream_id: int, source: str, relation: Relation, present: MirrorTable | None
+    conn: psycopg.Connection[Any],
+    stream_id: int,
+    source: str,
+    relation: Relation,
+    present: MirrorTable | None,
 ) -> MirrorTable:
     """Create the table, or add what the source added. Raises SourceError when a captured column changed its type or key."""
     name = TableName(relation.schema, relation.table)
@@ -87,7 +91,10 @@ def ensure_table(
         table = _evolve(conn, present, wanted)
         if table == present:
             return present
-    columns = [{"name": c.name, "type_name": c.type_name, "key": c.key, "not_null": c.not_null} for c in table.columns]
+    columns = [
+        {"name": c.name, "type_name": c.type_name, "key": c.key, "not_null": c.not_null}
+        for c in table.columns
+    ]
     conn.execute(
         "INSERT INTO coexist.mirror_table (stream_id, schema_name, table_name, columns) VALUES (%s, %s, %s, %s)"
         " ON CONFLICT (stream_id, schema_name, table_name) DO UPDATE SET columns = excluded.columns",
@@ -111,7 +118,9 @@ def ensure_indexes(conn: psycopg.Connection[Any], tables: dict[TableName, Mirror
 
 def _create(conn: psycopg.Connection[Any], table: MirrorTable) -> None:
     if not table.key:
-        raise SourceError(f"table {table.name} has no key", where=f"source {table.source}", remedy="give it a primary key")
+        raise SourceError(
+            f"table {table.name} has no key", where=f"source {table.source}", remedy="give it a primary key"
+        )
     for schema in (rows_schema(table.source), mirror_schema(table.source)):
         conn.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
     columns = ", ".join(f"{quote(c.name)} {c.type_name}" for c in table.columns)
@@ -122,7 +131,9 @@ def _create(conn: psycopg.Connection[Any], table: MirrorTable) -> None:
 
 def _view(conn: psycopg.Connection[Any], table: MirrorTable) -> None:
     columns = ", ".join(quote(c.name) for c in table.columns)
-    _run(conn, f"CREATE OR REPLACE VIEW {table.live} AS SELECT {columns} FROM {table.rows} WHERE NOT _deleted")
+    _run(
+        conn, f"CREATE OR REPLACE VIEW {table.live} AS SELECT {columns} FROM {table.rows} WHERE NOT _deleted"
+    )
 
 
 def _evolve(conn: psycopg.Connection[Any], present: MirrorTable, wanted: tuple[Column, ...]) -> MirrorTable:

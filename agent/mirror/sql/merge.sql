@@ -156,3 +156,16 @@ UPDATE coexist.exception x SET state = 'closed', closed_at = now(), closed_by = 
 FROM {staged} f
 WHERE x.state = 'open' AND x.stage IN ('copy', 'merge')
   AND x.subject = %(prefix)s || array_to_string(ARRAY[{staged_key_texts}], '/')
+
+-- name: key_changes
+SELECT ARRAY[{old_key_texts}], ARRAY[{new_key_texts}], i.txn_no
+FROM coexist.inbox i
+WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
+  AND i.op = 'u' AND i.old_values IS NOT NULL
+  AND ROW({old_key_texts}) IS DISTINCT FROM ROW({new_key_texts})
+ORDER BY i.seq
+
+-- name: count
+INSERT INTO coexist.ledger (ledger, scope, item, n)
+SELECT l, %s, i, n FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS x (l, i, n)
+ON CONFLICT (ledger, scope, item) DO UPDATE SET n = coexist.ledger.n + excluded.n

@@ -1,0 +1,107 @@
+"""Capture → inbox: read, make durable, acknowledge last."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from agent.daemon.loop import Stop
+from agent.errors import SourceError
+from agent.inbox.intake import Intake
+from agent.model.changes import CaptureBatch, SourceIdentity
+from agent.model.ids import CommitPos
+from agent.observe.health import Loop
+from agent.ports import Capture, Observer
+
+
+class CaptureLoop:
+    """One source's way into the store. `work` is what the supervisor runs, with fresh connections each time."""
+
+    def __init__(
+        self, source: str, connect: Callable[[], psycopg.Connection[Any]], make_capture: Callable[[], Capture], stop: Stop,
+        observer: Observer, loop: Loop, on_rows: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._source = source
+        self._connect = connect
+        self._make_capture = make_capture
+        self._stop = stop
+        self._observer = observer
+        self._loop = loop
+        self._on_rows = on_rows
+        self._capture: Capture | None = None
+        self._lock = threading.Lock()
+        stop.on_set(self.interrupt)
+
+    def interrupt(self) -> None:
+        """Make a blocked capture end."""
+        with self._lock:
+            if self._capture is not None:
+                self._capture.interrupt()
+
+    def work(self) -> None:
+        """Check, snapshot if the store says that none is complete, then stream until the daemon ends."""
+        with self._connect() as conn:
+            intake = Intake(conn, self._source)
+            capture = self._make_capture()
+            with self._lock:
+                self._capture = capture
+            try:
+                if self._stop.is_set():
+                    return
+                self._identify(intake, capture.check(intake.state.resume()))
+                self._observer.gauge("source_up", 1, source=self._source)
+                if intake.state.snapshot_state != "done":
+                    self._snapshot(intake, capture)
+                if not self._stop.is_set():
+                    self._follow(intake, capture)
+            finally:
+                self._observer.gauge("source_up", 0, source=self._source)
+                with self._lock:
+                    self._capture = None
+                capture.close()
+
+    def _identify(self, intake: Intake, identity: SourceIdentity) -> None:
+        if intake.identity is None:
+            intake.pin(identity)
+        elif intake.identity != (identity.system_id, identity.timeline):
+            raise SourceError(
+                f"this is not the incarnation of the source that was captured so far (system {identity.system_id}, timeline"
+                f" {identity.timeline}; known {intake.identity[0]}, {intake.identity[1]})",
+                where=f"source {self._source}",
+                remedy="the source was restored or failed over: take a new snapshot with `coexist source resnapshot`",
+            )
+
+    def _snapshot(self, intake: Intake, capture: Capture) -> None:
+        self._observer.event("info", "snapshot begins", source=self._source)
+        intake.begin_snapshot()
+        for batch in capture.snapshot():
+            self._append(intake, batch)
+            if intake.state.snapshot_state == "done":
+                capture.acknowledge(CommitPos(int(intake.state.position or 0)))
+            if self._stop.is_set():
+                return
+        self._observer.event("info", "snapshot is in the inbox", source=self._source)
+
+    def _follow(self, intake: Intake, capture: Capture) -> None:
+        for batch in capture.stream(intake.state.resume()):
+            capture.acknowledge(CommitPos(self._append(intake, batch)))
+            if self._stop.is_set():
+                return
+
+    def _append(self, intake: Intake, batch: CaptureBatch) -> int:
+        started = time.monotonic()
+        position = intake.append(batch)
+        self._loop.idle()
+        if batch.slices:
+            self._observer.observe("intake_seconds", time.monotonic() - started, source=self._source)
+            self._observer.count("captured_rows", batch.captured, source=self._source)
+            self._observer.count(
+                "captured_transactions", sum(s.complete for s in batch.slices), source=self._source
+            )
+            self._on_rows()
+        self._observer.gauge("position", position, source=self._source)
+        return position

@@ -1,0 +1,84 @@
+-- name: event_numbers
+SELECT nextval('coexist.event_id_seq') FROM generate_series(1, %s)
+
+-- name: command_numbers
+SELECT nextval('coexist.command_id_seq') FROM generate_series(1, %s)
+
+-- name: copy_journal
+COPY coexist.journal (event_id, entity, entity_id, event_type, cause, source, source_key, txn_no, commit_pos, xid, committed_at,
+                      correlation, mapping, mapping_version, changes) FROM STDIN
+
+-- name: copy_commands
+COPY coexist.command (command_id, target, object, entity_id, legal_entity, kind, step, wanted, refs, own_change, historical, state,
+                      reason, rule, event_id, txn_no, source, correlation) FROM STDIN
+
+-- name: add_records
+INSERT INTO coexist.record (target, object, entity_id, legal_entity, external_key)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::text[], %s::jsonb[])
+ON CONFLICT DO NOTHING
+
+-- name: without_record
+SELECT n.command_id FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::uuid[]) AS n (command_id, target, object, entity_id)
+WHERE NOT EXISTS (SELECT 1 FROM coexist.record r
+                  WHERE r.target = n.target AND r.object = n.object AND r.entity_id = n.entity_id)
+
+-- name: park_doubles
+UPDATE coexist.command SET state = 'parked', reason = 'its external key belongs to another record'
+WHERE command_id = ANY (%s) AND state = 'waiting' RETURNING command_id, target, object, entity_id, legal_entity
+
+-- name: supersede
+UPDATE coexist.command o
+SET state = 'superseded', done_at = now(), reason = 'by command ' || n.command_id
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::uuid[]) AS n (command_id, target, object, entity_id)
+WHERE o.target = n.target AND o.object = n.object AND o.entity_id = n.entity_id AND o.command_id < n.command_id
+  AND o.state IN ('waiting', 'parked') AND o.kind = 'state'
+  AND NOT EXISTS (
+      SELECT 1 FROM coexist.command s
+      WHERE s.target = o.target AND s.object = o.object AND s.entity_id = o.entity_id AND s.kind <> 'state'
+        AND s.state IN ('waiting', 'in_flight', 'unknown', 'parked', 'braked')
+        AND s.command_id > o.command_id AND s.command_id < n.command_id)
+RETURNING o.command_id
+
+-- name: close_superseded
+UPDATE coexist.exception SET state = 'closed', closed_at = now(), closed_by = 'agent', close_reason = 'a newer wanted state'
+WHERE state = 'open' AND command_id = ANY (%s)
+
+-- name: open_exceptions
+INSERT INTO coexist.exception (stage, subject, entity, entity_id, target, object, command_id, stream_id, code, message, remedy, diagnostics)
+SELECT stage, subject, entity, entity_id, target, object, command_id, %s, code, message, remedy, diagnostics
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[],
+            %s::jsonb[]) AS x (stage, subject, entity, entity_id, target, object, command_id, code, message, remedy, diagnostics)
+ON CONFLICT (stage, subject) WHERE state = 'open'
+DO UPDATE SET code = excluded.code, message = excluded.message, remedy = excluded.remedy, diagnostics = excluded.diagnostics,
+              command_id = excluded.command_id
+
+-- name: any_open
+SELECT EXISTS (SELECT 1 FROM coexist.exception WHERE state = 'open' AND stage IN ('evaluate', 'validate', 'decide') AND stream_id = %s)
+
+-- name: close_entities
+UPDATE coexist.exception SET state = 'closed', closed_at = now(), closed_by = 'agent', close_reason = 'a newer change of the entity'
+WHERE state = 'open' AND ((stage IN ('evaluate', 'validate') AND subject = ANY (%s))
+                          OR (stage = 'decide' AND subject = ANY (%s)))
+
+-- name: records_of
+SELECT count(*) FROM coexist.record WHERE target = %s AND object = %s AND lifecycle NOT IN ('absent', 'deleted')
+
+-- name: existing_of
+SELECT count(*) FROM unnest(%s::uuid[]) AS n (entity_id)
+JOIN coexist.record r ON r.target = %s AND r.object = %s AND r.entity_id = n.entity_id AND r.lifecycle NOT IN ('absent', 'deleted')
+
+-- name: counting_of
+SELECT target, object, txn_no, count(*) FROM coexist.command
+WHERE source = %s AND state = 'braked' AND reason = %s GROUP BY 1, 2, 3
+
+-- name: end_counting
+UPDATE coexist.command SET state = %s, reason = %s
+WHERE source = %s AND target = %s AND object = %s AND txn_no = %s AND state = 'braked' AND reason = %s
+
+-- name: brake
+UPDATE coexist.command SET state = 'braked', reason = %s WHERE command_id = ANY (%s) AND state = 'waiting'
+
+-- name: count
+INSERT INTO coexist.ledger (ledger, scope, item, n)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[])
+ON CONFLICT (ledger, scope, item) DO UPDATE SET n = coexist.ledger.n + excluded.n

@@ -1,0 +1,189 @@
+"""Writes what `decide` returned: journal, commands, records, exceptions, ledgers. Sets only; inside the derive transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from agent.decide.brake import BrakeRules, Braking
+from agent.decide.copytext import command_line, journal_line
+from agent.decide.decide import Resolve, decide
+from agent.decide.plan import EntityPlan
+from agent.model.entities import EVICTED, CommandRow, Decisions, EntityChange, EntityException, Transaction
+from agent.store.queries import queries
+
+_SQL = queries("agent.decide", "write")
+
+
+class Decider:
+    """Decide and write, for all mappings of one source, on the deriver's connection."""
+
+    def __init__(
+        self, conn: psycopg.Connection[Any], stream_id: int, source: str, incarnation: int, plans: Mapping[str, EntityPlan],
+        versions: Mapping[str, str], resolve: Resolve, brakes: Mapping[str, BrakeRules],
+    ) -> None:  # fmt: skip
+        self._conn = conn
+        self._stream_id = stream_id
+        self._source = source
+        self._incarnation = incarnation
+        self._plans = plans
+        self._versions = versions
+        self._resolve = resolve
+        self._braking = Braking(conn, source, brakes)
+
+    def count_affected(self, n: int) -> None:
+        """The left side of the entity ledger, counted when the keys are marked."""
+        self._count(Counter({("entities", self._source, "affected"): n}))
+
+    def settle_cause(self, cause: str) -> None:
+        """All slices of a cause are in: let its commands go, or hold them by the brake."""
+        if cause != "baseline":
+            self._braking.settle(self._stream_id)
+
+    def decide(
+        self, mapping: str, changes: Sequence[EntityChange], transactions: Mapping[int, Transaction], cause: str,
+        evaluation: Any, *, counting: bool,
+    ) -> Sequence[EntityChange]:  # fmt: skip
+        """One mapping's changes → rows in the store; returns the changes whose new state is kept."""
+        plan = self._plans[mapping]
+        out = decide(plan, changes, transactions, cause, self._resolve)
+        for key, txn_no, code, message in evaluation.broken:
+            out.exceptions.append(_broken(plan, key, txn_no, code, message, self._resolve))
+        events = self._journal(plan, out, cause)
+        commands = self._commands(out, events, provisional=counting and cause != "baseline")
+        if not counting and cause != "baseline":
+            self._braking.check(self._stream_id, out.commands, commands)
+        self._exceptions(plan, out, commands)
+        evicted = sum(1 for c in out.accepted if c.number == EVICTED)
+        self._count(Counter({
+            ("entities", self._source, "changed"): len(out.accepted) - evicted,
+            ("entities", self._source, "unchanged"): evaluation.unchanged,
+            ("entities", self._source, "excepted"): sum(1 for e in out.exceptions if e.stage in ("validate", "evaluate")),
+        }))  # fmt: skip
+        return out.accepted
+
+    # ------------------------------------------------------------------------------------------------ rows
+
+    def _journal(self, plan: EntityPlan, out: Decisions, cause: str) -> list[int]:
+        if not out.journal:
+            return []
+        numbers = self._numbers("event_numbers", len(out.journal))
+        fixed = (plan.entity.object_name, cause, self._source, plan.mapping, self._versions[plan.mapping])
+        with self._conn.cursor() as cur, cur.copy(_SQL["copy_journal"]) as copy:
+            copy.write("".join(
+                journal_line(number, row, fixed, self._correlation(row.transaction))
+                for number, row in zip(numbers, out.journal, strict=True)
+            ))  # fmt: skip
+        return numbers
+
+    def _commands(self, out: Decisions, events: list[int], *, provisional: bool) -> list[int]:
+        rows = out.commands
+        if not rows:
+            return []
+        if provisional:
+            rows[:] = [self._braking.provisional(row) for row in rows]
+        numbers = self._numbers("command_numbers", len(rows))
+        with self._conn.cursor() as cur, cur.copy(_SQL["copy_commands"]) as copy:
+            copy.write("".join(
+                command_line(n, row, events[row.event], self._source, self._correlation(out.journal[row.event].transaction))
+                for n, row in zip(numbers, rows, strict=True)
+            ))  # fmt: skip
+        self._records(rows, numbers)
+        self._supersede(rows, numbers)
+        made = Counter(("commands", row.target, "made") for row in rows)
+        self._count(made)
+        return numbers
+
+    def _records(self, rows: list[CommandRow], numbers: list[int]) -> None:
+        new = [
+            (n, r)
+            for n, r in zip(numbers, rows, strict=True)
+            if r.kind != "delete" and (r.created or r.external_key != b"{}")
+        ]
+        if not new:
+            return
+        columns = [[r.target for _, r in new], [r.object for _, r in new], [r.entity_id for _, r in new]]
+        made = self._conn.execute(
+            _SQL["add_records"], (*columns, [r.legal_entity for _, r in new], [r.external_key.decode() for _, r in new]),
+            prepare=True,
+        ).rowcount  # fmt: skip
+        if made < len(new):
+            self._doubles([n for n, _ in new], columns)
+
+    def _doubles(self, numbers: list[int], columns: list[list[Any]]) -> None:
+        """Two entities with one external key: the second is parked, never merged silently."""
+        lost = [r[0] for r in self._conn.execute(_SQL["without_record"], (numbers, *columns)).fetchall()]
+        for command_id, target, name, entity_id, _ in self._conn.execute(
+            _SQL["park_doubles"], (lost,)
+        ).fetchall():
+            self._open([EntityException(
+                "decide", f"{name}:{entity_id}:{target}", name, entity_id, "ambiguous_key",
+                "another record of this target already has the external key this entity would get",
+                "find the doubled source key; one of the two must change", target, command_id,
+            )], {command_id: command_id})  # fmt: skip
+
+    def _supersede(self, rows: list[CommandRow], numbers: list[int]) -> None:
+        old = [(n, r) for n, r in zip(numbers, rows, strict=True) if not r.created]
+        if not old:
+            return
+        gone = self._conn.execute(
+            _SQL["supersede"],
+            (
+                [n for n, _ in old],
+                [r.target for _, r in old],
+                [r.object for _, r in old],
+                [r.entity_id for _, r in old],
+            ),
+            prepare=True,
+        ).fetchall()
+        if gone:
+            self._conn.execute(_SQL["close_superseded"], ([g[0] for g in gone],), prepare=True)
+
+    def _exceptions(self, plan: EntityPlan, out: Decisions, commands: list[int]) -> None:
+        row = self._conn.execute(_SQL["any_open"], (self._stream_id,), prepare=True).fetchone()
+        if row and row[0] and out.accepted:
+            subjects = [f"{plan.mapping}:{c.key}" for c in out.accepted]
+            decided = [
+                f"{plan.entity.object_name}:{c.entity_id}:{t.target}"
+                for c in out.accepted
+                for t in plan.targets
+            ]
+            self._conn.execute(_SQL["close_entities"], (subjects, decided))
+        if out.exceptions:
+            self._open(out.exceptions, dict(enumerate(commands)))
+
+    def _open(self, exceptions: Sequence[EntityException], commands: Mapping[int, int]) -> None:
+        unique = {(e.stage, e.subject): e for e in exceptions}
+        rows = [(
+            e.stage, e.subject, e.entity, e.entity_id, e.target, e.entity, None if e.command is None else commands[e.command],
+            e.code, e.message, e.remedy, Jsonb(dict(e.diagnostics)),
+        ) for e in unique.values()]  # fmt: skip
+        self._conn.execute(
+            _SQL["open_exceptions"], (self._stream_id, *(list(c) for c in zip(*rows, strict=True)))
+        )
+
+    def _count(self, counts: Counter[tuple[str, str, str]]) -> None:
+        rows = [(*at, n) for at, n in counts.items() if n]
+        if rows:
+            self._conn.execute(_SQL["count"], [list(c) for c in zip(*rows, strict=True)], prepare=True)
+
+    def _numbers(self, sequence: str, n: int) -> list[int]:
+        return [int(r[0]) for r in self._conn.execute(_SQL[sequence], (n,), prepare=True).fetchall()]
+
+    def _correlation(self, txn: Transaction) -> str:
+        return f"{self._source}:{self._incarnation}:{txn.xid}:{txn.commit_pos:X}"
+
+
+def _broken(
+    plan: EntityPlan, key: list[str], txn_no: int, code: str, message: str, resolve: Resolve
+) -> EntityException:
+    shown = "/".join(part.rstrip() for part in key)
+    return EntityException(
+        "evaluate", f"{plan.mapping}:{shown}", plan.entity.object_name, resolve(plan.entity.object_name, key), code,
+        f"the view cannot be evaluated for {shown}: {message}", "correct the legacy row or its mapping",
+        diagnostics={"mapping": plan.mapping, "key": shown, "txn_no": txn_no},
+    )  # fmt: skip

@@ -1,0 +1,142 @@
+-- Templates: {braces} are filled with quoted names made from the compiled mapping; values are parameters.
+
+-- name: lock_position
+SELECT txn_no, seq, commit_pos, baseline_done FROM coexist.derive_position WHERE stream_id = %s FOR UPDATE
+
+-- name: pending_dirty
+SELECT mapping, cause FROM coexist.dirty WHERE stream_id = %s ORDER BY dirty_id LIMIT 1
+
+-- name: next_transactions
+SELECT txn_no, commit_pos, xid, committed_at, first_seq, last_seq, snapshot
+FROM coexist.inbox_txn WHERE stream_id = %s AND txn_no > %s ORDER BY txn_no LIMIT %s
+
+-- name: transactions_by_number
+SELECT txn_no, commit_pos, xid, committed_at FROM coexist.inbox_txn WHERE stream_id = %s AND txn_no = ANY (%s)
+
+-- name: relations_in
+SELECT i.txn_no, r.schema_name, r.table_name, i.relation_id
+FROM coexist.inbox i JOIN coexist.relation r USING (relation_id)
+WHERE i.stream_id = %s AND i.seq BETWEEN %s AND %s
+GROUP BY 1, 2, 3, 4 ORDER BY 1
+
+-- name: advance
+UPDATE coexist.derive_position
+SET txn_no = %s, seq = %s, commit_pos = %s, fence = fence + 1, updated_at = now() WHERE stream_id = %s
+
+-- name: baseline_done
+UPDATE coexist.derive_position SET baseline_done = true WHERE stream_id = %s
+
+-- name: prune_inbox
+DELETE FROM coexist.inbox WHERE stream_id = %s AND seq <= %s
+
+-- name: create_temporary
+CREATE TEMP TABLE IF NOT EXISTS {dirty} ({key_columns}, _txn bigint NOT NULL, _own boolean NOT NULL, PRIMARY KEY ({keys}))
+ON COMMIT DELETE ROWS
+
+-- name: create_evaluated
+CREATE TEMP TABLE IF NOT EXISTS {evaluated} ({columns}, _number integer GENERATED ALWAYS AS IDENTITY, PRIMARY KEY ({keys}))
+ON COMMIT DELETE ROWS
+
+-- name: mark_root
+INSERT INTO {dirty} AS d ({keys}, _txn, _own)
+SELECT {root_keys}, f._txn, true FROM {staged} f
+ON CONFLICT ({keys}) DO UPDATE SET _txn = greatest(d._txn, excluded._txn), _own = d._own OR excluded._own
+
+-- name: mark_affected
+INSERT INTO {dirty} AS d ({keys}, _txn, _own)
+SELECT {affected_keys}, %(txn)s, %(own)s FROM ({affected}) a
+ON CONFLICT ({keys}) DO UPDATE SET _txn = greatest(d._txn, excluded._txn), _own = d._own OR excluded._own
+
+-- name: attribute
+UPDATE {dirty} d SET _txn = f._txn
+FROM (SELECT {linked_columns}, max(_txn) AS _txn FROM {staged} f GROUP BY {linked_columns}) f
+WHERE {link} AND d._txn <= f._txn
+
+-- name: mark_every_root
+INSERT INTO {dirty} AS d ({keys}, _txn, _own)
+SELECT {root_columns}, %(txn)s, %(own)s FROM {root}
+ON CONFLICT ({keys}) DO UPDATE SET _txn = greatest(d._txn, excluded._txn), _own = d._own OR excluded._own
+
+-- name: mark_every_state
+INSERT INTO {dirty} AS d ({keys}, _txn, _own)
+SELECT {keys}, %(txn)s, %(own)s FROM {state} WHERE NOT _deleted
+ON CONFLICT ({keys}) DO UPDATE SET _txn = greatest(d._txn, excluded._txn), _own = d._own OR excluded._own
+
+-- name: count_dirty
+SELECT count(*) FROM {dirty}
+
+-- name: put_off
+INSERT INTO coexist.dirty (stream_id, mapping, key_values, txn_no, own, cause)
+SELECT %(stream)s, %(mapping)s, ARRAY[{key_texts}], d._txn, d._own, %(cause)s FROM {dirty} d ORDER BY {keys}
+
+-- name: take_slice
+WITH taken AS (
+    DELETE FROM coexist.dirty WHERE dirty_id IN (
+        SELECT dirty_id FROM coexist.dirty
+        WHERE stream_id = %(stream)s AND mapping = %(mapping)s AND cause = %(cause)s ORDER BY dirty_id LIMIT %(limit)s)
+    RETURNING key_values, txn_no, own
+)
+INSERT INTO {dirty} ({keys}, _txn, _own) SELECT {key_from_texts}, max(txn_no), bool_or(own) FROM taken GROUP BY key_values
+
+-- name: evaluate
+INSERT INTO {evaluated} ({output_names}) {select}
+
+-- name: keys_of_dirty
+SELECT {key_texts}, d._txn, d._own FROM {dirty} d
+
+-- name: remove_evaluated
+DELETE FROM {evaluated}
+
+-- name: differences
+SELECT e._number, {d_key_texts}, d._txn, d._own, s._id, s._deleted,
+       CASE WHEN e._number IS NULL THEN NULL
+            WHEN s._id IS NOT NULL AND NOT s._deleted AND ROW({e_columns}) IS NOT DISTINCT FROM ROW({s_columns}) THEN 'same'
+            ELSE (SELECT to_json(x) FROM (SELECT {e_columns}) x)::text END,
+       CASE WHEN s._id IS NULL OR s._deleted THEN NULL
+            WHEN e._number IS NOT NULL AND ROW({e_columns}) IS NOT DISTINCT FROM ROW({s_columns}) THEN NULL
+            ELSE (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text END
+FROM {dirty} d
+LEFT JOIN {evaluated} e ON {e_is_d}
+LEFT JOIN {state} s ON {s_is_d}
+
+-- name: keep
+INSERT INTO {state} AS s ({output_names}, _id, _deleted)
+SELECT {e_columns}, n.id, false
+FROM unnest(%(numbers)s::integer[], %(ids)s::uuid[]) AS n (number, id)
+JOIN {evaluated} e ON e._number = n.number
+ON CONFLICT ({keys}) DO UPDATE SET {assignments}_id = excluded._id, _deleted = false
+
+-- name: bury
+UPDATE {state} SET _deleted = true WHERE _id = ANY (%(ids)s::uuid[]) AND NOT _deleted
+
+-- name: move
+WITH gone AS (
+    DELETE FROM {state} s USING (SELECT * FROM unnest({old_arrays}) AS m ({old_columns})) m
+    WHERE {s_is_old} RETURNING s.*
+), there AS MATERIALIZED (SELECT * FROM gone ORDER BY _id)
+INSERT INTO {state} ({output_names}, _id, _deleted)
+SELECT {moved_columns}, t._id, t._deleted
+FROM there t JOIN (SELECT * FROM unnest({old_arrays}, {new_arrays}) AS m ({old_columns}, {new_columns})) m ON {t_is_old}
+RETURNING _id, ARRAY[{own_key_texts}]
+
+-- name: evict
+DELETE FROM {state} s USING (SELECT * FROM unnest({new_arrays}) AS m ({new_columns})) m
+WHERE {s_is_new} AND NOT ({s_in_old})
+RETURNING s._id, s._deleted, (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text, {s_key_texts}
+
+-- name: taken_ids
+SELECT entity_id, count(*) FROM coexist.source_key WHERE entity_id = ANY (%s) GROUP BY entity_id
+
+-- name: add_keys
+INSERT INTO coexist.source_key (entity, source, key_text, entity_id, valid_from, method)
+SELECT %s, %s, k, i, t, %s FROM unnest(%s::text[], %s::uuid[], %s::bigint[]) AS n (k, i, t)
+ON CONFLICT (entity, source, key_text) WHERE valid_to IS NULL
+DO UPDATE SET entity_id = excluded.entity_id, valid_from = excluded.valid_from, method = excluded.method
+
+-- name: leave_keys
+UPDATE coexist.source_key SET valid_to = %s
+WHERE entity = %s AND source = %s AND key_text = ANY (%s) AND valid_to IS NULL
+
+-- name: moved_keys
+SELECT entity, key_text, entity_id FROM coexist.source_key
+WHERE source = %s AND valid_to IS NULL AND method <> 'key'

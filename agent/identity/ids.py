@@ -1,0 +1,34 @@
+"""Entity ids are computed, not drawn: the same legacy row has the same id in every store ever built (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha1
+from uuid import UUID
+
+_NAMESPACE = UUID("8c1f6f0e-5f0a-5a57-9d0b-6c0a3d1b7e42").bytes
+
+
+def key_text(values: Iterable[object]) -> str:
+    """The canonical text of a source key. Trailing blanks carry no meaning in padded keys and are dropped."""
+    return "/".join(str(v).rstrip().replace("\\", "\\\\").replace("/", "\\/") for v in values)
+
+
+def entity_id(entity: str, source: str, key: str, generation: int = 1) -> UUID:
+    """UUIDv5 of (entity, creating source, source key). `generation` tells apart a later entity under a key that its first
+    bearer has left by a key change."""
+    name = f"{entity}\x1f{source}\x1f{key}" + (f"\x1f#{generation}" if generation > 1 else "")
+    return UUID(bytes=sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16], version=5)
+
+
+def net_moves(
+    changes: Iterable[tuple[Sequence[str], Sequence[str]]],
+) -> list[tuple[Sequence[str], Sequence[str]]]:
+    """Key changes of one table in stream order → where each key of before the batch has gone by its end.
+
+    Chains are followed and swaps kept apart: A→T, B→A, T→B gives A→B and B→A.
+    """
+    origin_of: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for old, new in changes:
+        origin_of[tuple(new)] = origin_of.pop(tuple(old), tuple(old))
+    return [(origin, current) for current, origin in origin_of.items() if origin != current]

@@ -1,0 +1,1 @@
+"""Wiring: puts the stages together; the only place that knows them all."""

@@ -247,7 +247,8 @@ def _violates(plan: EntityPlan, row: EntityChange, error: ValidationError) -> En
     first = details[0]
     where = ".".join(str(part) for part in first["loc"])
     return _excepted(
-        plan, row, "validate", "invalid", f"{where}: {first['msg']}" + (f" (and {len(details) - 1} more)" if details[1:] else ""),
+        plan, row, "validate", "invalid",
+        f"{where}: {first['msg']}" + (f" (and {len(details) - 1} more)" if details[1:] else ""),
         "correct the legacy row or its mapping; the next change of it is tried again",
     )  # fmt: skip
 

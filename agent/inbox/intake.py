@@ -1,7 +1,8 @@
 """Intake: append what a capture hands over, exactly once, whatever dies.
 
-The store decides where a source resumes. The stream's row is locked, compared with where this reader believes it stands, and moved on in
-the transaction that carries the rows; only after that commit may the caller acknowledge the source.
+The store decides where a source resumes. The stream's row is locked, compared with where this reader believes it
+stands, and moved on in the transaction that carries the rows; only after that commit may the caller acknowledge the
+source.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Merge: fold a batch of row changes into the mirror by a few statements per table, and count what became of each row.
 
-Called twice inside the derive transaction: `stage` first (the changed keys, old and new), then, when affected entities have been found as they
-stood before, `merge`. A value that no cast survives is found by bisection, held, and the rest goes in.
+Called twice inside the derive transaction: `stage` first (the changed keys, old and new), then, when affected entities
+have been found as they stood before, `merge`. A value that no cast survives is found by bisection, held, and the rest
+goes in.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The mirror's tables as they should be, and the DDL that gets them there. One row table and one live view per captured table."""
+"""The mirror's tables as they should be, and the DDL that gets them there: per captured table, rows and a live view."""
 
 from __future__ import annotations
 

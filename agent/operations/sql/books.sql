@@ -1,0 +1,22 @@
+-- name: snapshot
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
+
+-- name: captured
+SELECT source, captured FROM coexist.stream
+
+-- name: inbox
+SELECT s.source, count(i.seq)
+FROM coexist.stream s
+LEFT JOIN coexist.derive_position d USING (stream_id)
+LEFT JOIN coexist.inbox i ON i.stream_id = s.stream_id AND i.seq > coalesce(d.seq, 0)
+GROUP BY s.source
+
+-- name: dirty
+SELECT s.source, count(d.dirty_id)
+FROM coexist.stream s LEFT JOIN coexist.dirty d USING (stream_id) GROUP BY s.source
+
+-- name: commands
+SELECT target, state, count(*) FROM coexist.command GROUP BY 1, 2
+
+-- name: items
+SELECT ledger, scope, item, n FROM coexist.ledger WHERE n <> 0 ORDER BY 1, 2, 3

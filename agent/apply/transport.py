@@ -151,4 +151,5 @@ class Transport:
 async def _mark_sent(
     session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
 ) -> None:
-    context.trace_request_ctx.any = True
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.any = True

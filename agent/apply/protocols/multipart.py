@@ -86,8 +86,8 @@ def _parse_part(part: bytes, found: dict[str, Answer | None]) -> None:
         with suppress(Malformed):
             _parse_parts(kind, content, found)
         return
-    status_line, _, rest = content.partition(b"\r\n")
-    inner, _, body = rest.partition(b"\r\n\r\n")
+    top, _, body = content.partition(b"\r\n\r\n")
+    status_line, _, inner = top.partition(b"\r\n")
     words = status_line.split(b" ", 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or len(words[1]) != 3 or not words[1].isdigit():
         return

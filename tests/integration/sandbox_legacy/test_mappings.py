@@ -13,7 +13,6 @@ from psycopg.sql import SQL
 from canonical import valuemap
 from canonical.entities import ENTITIES
 from cdc_config.loader import EXAMPLE, load_config
-from cdc_config.models import Config
 from sandbox.legacy.activity import Activity
 
 CONFIG = load_config(EXAMPLE)
@@ -25,15 +24,12 @@ def _rows(conn: psycopg.Connection, name: str) -> Iterator[dict[str, Any]]:
     return iter(conn.cursor(row_factory=dict_row).execute(sql).fetchall())
 
 
-def _entities(
-    conn: psycopg.Connection, name: str, config: Config = CONFIG
-) -> Iterator[tuple[dict[str, Any], Any]]:
+def _entities(conn: psycopg.Connection, name: str) -> Iterator[tuple[dict[str, Any], Any]]:
     """Each row of the view, and the canonical entity it becomes after the value maps."""
-    mapping = config.mappings[name]
-    maps = {key: valuemap.CodeMap(m.values, m.on_missing) for key, m in config.value_maps.items()}
+    mapping = CONFIG.mappings[name]
     for row in _rows(conn, name):
         fields = {key: value for key, value in row.items() if not key.startswith(("key_", "ref_"))}
-        state = valuemap.apply(fields, mapping.value_maps, maps).state
+        state = valuemap.apply(fields, mapping.value_maps, CONFIG.value_maps).state
         yield row, ENTITIES[mapping.entity].model_validate(state)
 
 

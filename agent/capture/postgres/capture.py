@@ -54,6 +54,7 @@ class PostgresCapture:
             dsn, self._catalogue, publication, slot, tables, create=create, pause=self._interrupt.pause
         )
         self._stream: ReplicationStream | None = None
+        self._run: Snapshot | None = None
         self._snapshot_end: CommitPos | None = None
 
     def __repr__(self) -> str:
@@ -81,7 +82,7 @@ class PostgresCapture:
     def snapshot(self) -> Iterator[CaptureBatch]:
         """See the port. Only the last batch's end_pos may be acknowledged; the earlier ones carry 0."""
         self._tell("snapshot starts")
-        run = Snapshot(
+        self._run = run = Snapshot(
             self._dsn,
             self._catalogue,
             self._tables,
@@ -130,6 +131,10 @@ class PostgresCapture:
     def close(self) -> None:
         """See the port."""
         self._interrupt.tell()
+        if self._stream is not None:
+            self._stream.close()
+        if self._run is not None:
+            self._run.close()
         self._catalogue.close()
 
     def _prepare(self) -> str:

@@ -140,10 +140,15 @@ class ReplicationStream:
         self._acked = max(self._acked, position)
 
     def close(self) -> None:
-        """Tell the server the last of what is durable and hang up."""
+        """Tell the server the last of what is durable and hang up. May be called twice."""
         self._stop.set()
         if self._heart.is_alive():
             self._heart.join()
+        with self._lock:
+            if not self._conn.closed:
+                self._hang_up()
+
+    def _hang_up(self) -> None:
         try:
             self._send_status()
             self._pgconn.put_copy_end()

@@ -10,6 +10,8 @@ import time
 
 import psycopg
 from psycopg import conninfo, pq
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from psycopg.errors import error_from_result
 
 from agent.errors import SourceError, SourceUnavailable
@@ -56,6 +58,13 @@ class Interrupt:
         os.close(self._write)
 
 
+class _LooseText(Loader):
+    """Texts of a SQL_ASCII server, which psycopg would leave as bytes."""
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode("utf-8", "surrogateescape")
+
+
 class Stopped(Exception):
     """The order to stop arrived during a wait. Never leaves this package."""
 
@@ -98,6 +107,9 @@ def connect(dsn: str, *, replication: bool = False) -> psycopg.Connection:
         # A SQL_ASCII server would refuse to send us bytes that are not UTF-8; asked for SQL_ASCII it sends
         # what it has.
         run(conn, f"SET client_encoding = {'SQL_ASCII' if encoding == 'SQL_ASCII' else 'UTF8'}", dsn)
+        if encoding == "SQL_ASCII":
+            for type_name in ("text", "name", "varchar"):
+                conn.adapters.register_loader(type_name, _LooseText)
         run(conn, _SESSION["print_values"], dsn)
     except SourceError:
         conn.close()

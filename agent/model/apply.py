@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from agent.model.commands import Call, CallResult, Json, Record
-from agent.model.ids import CommandId, ObjectName, TargetName
+from agent.model.commands import Call, Json, Record
+from agent.model.ids import CommandId, EntityId, ObjectName, TargetName
 from cdc_config.models import TargetConfig, TargetObject
 from cdc_config.profile import Limits, ObjectProfile, Profile
 
@@ -24,13 +24,15 @@ class TargetSpec:
     settings: Mapping[str, TargetObject]
     legal_entities: Mapping[str, str]
     limits: Limits
+    remedies: Mapping[str, str]  # row of the error table → what a person can do
 
     @classmethod
     def of(cls, name: str, profile: Profile, config: TargetConfig) -> TargetSpec:
         """From the configuration: the profile's objects that this target has switched on."""
         objects = {n: o for n, o in profile.objects.items() if n in config.objects}
         limits = config.limits or profile.limits
-        return cls(TargetName(name), objects, dict(config.objects), config.legal_entities, limits)
+        remedies = {rule.name: rule.remedy for rule in profile.errors if rule.remedy}
+        return cls(TargetName(name), objects, dict(config.objects), config.legal_entities, limits, remedies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,6 @@ class Claimed:
     parked: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A result and the claimed call it belongs to."""
-
-    claimed: ClaimedCall
-    result: CallResult
-    longest_wait_until: datetime  # an unknown one is asked about from this moment on
-
-
 class QuestionKind(StrEnum):
     """Why a target is asked about a record."""
 
@@ -94,3 +87,17 @@ class Question:
     progress: Json
     taken_over: bool  # its sender may still be frozen before its send
     version: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a batch of outcomes changed. ended: entities whose line may move on, or whose record is there now.
+
+    hold_until: the target asked us to come back then. due: the earliest moment a retried command may go.
+    """
+
+    moved: int
+    ended: tuple[EntityId, ...] = ()
+    due: datetime | None = None
+    hold_until: datetime | None = None
+    stopped: str = ""

@@ -4,15 +4,23 @@ reversal and a linked successor. One call at a time, each planned from the recor
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from agent.model.commands import Action, Json
 from agent.outbox.masters import create
-from agent.outbox.parts import Done, Park, Planned, Send, Work
+from agent.outbox.parts import (
+    Done,
+    Park,
+    Planned,
+    Send,
+    Work,
+    differences,
+    documents_of,
+    lines_of,
+    progress_of,
+)
 from agent.profile import (
     NotFitting,
-    changed_children,
-    changed_fields,
     marker_of,
     native_document,
     native_fields,
@@ -74,17 +82,17 @@ def _from_nothing(work: Work, doc: _Doc) -> Planned:
 def _from_draft(work: Work, doc: _Doc) -> Planned:
     if work.goal in ("absent", "void"):
         return Send(Action.DELETE, doc.external_key, {}, _gone(work, doc), token=_token(work, doc))
-    changes, children = _differences(work, doc)
+    changes, children = differences(work, doc.external_key, doc.agreed)
     if changes or children:
         agreed = dict(changes)
         if children:
-            name = _lines(work)
+            name = lines_of(work.profile)
             agreed[name] = work.wanted[name]
         return Send(
             Action.UPDATE,
             doc.external_key,
             native_fields(work.profile, changes, work.legal_entities),
-            _progress(work, doc, "draft", agreed),
+            progress_of(work.record, doc.at, "draft", agreed),
             children=children,
             token=_token(work, doc),
             more=work.goal == "posted" or bool(work.deferred),
@@ -96,7 +104,7 @@ def _from_draft(work: Work, doc: _Doc) -> Planned:
 
 def _from_posted(work: Work, doc: _Doc) -> Planned:
     gone = work.goal in ("absent", "void")
-    changes, children = _differences(work, doc)
+    changes, children = differences(work, doc.external_key, doc.agreed)
     if not gone and not changes and not children:
         if work.goal == "draft":
             return Park(
@@ -139,7 +147,7 @@ def _further(work: Work, doc: _Doc, content: Json, *, kind: str, suffix: str, mo
         corrects=doc.external_key,
     )
     entry = {"external_key": key, "kind": kind, "lifecycle": "draft", "agreed": content}
-    documents = [*_documents(work), entry]
+    documents = [*documents_of(work.record), entry]
     progress = {"documents": documents, "at": len(documents) - 1, "role": kind}
     return Send(Action.CREATE, key, native.body, progress, more=more, children=native.children, marker=marker)
 
@@ -162,52 +170,16 @@ def _suffixed(work: Work, suffix: str) -> Json:
 def _post(work: Work, doc: _Doc, *, more: bool) -> Planned:
     if work.profile.post_action is None:
         return Park("no_post_action", "the profile does not say how a draft is posted", "set `post_action`")
-    progress = _progress(work, doc, "posted", {})
+    progress = progress_of(work.record, doc.at, "posted", {})
     return Send(Action.POST, doc.external_key, {}, progress, more=more, token=_token(work, doc))
-
-
-def _differences(work: Work, doc: _Doc) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    changes = changed_fields(work.profile, doc.agreed, work.wanted)
-    name = _lines(work)
-    if not name or name not in work.wanted:
-        return changes, ()
-    agreed = doc.agreed.get(name) or []
-    return changes, changed_children(work.profile, doc.external_key, agreed, work.wanted[name])
-
-
-def _progress(work: Work, doc: _Doc, lifecycle: str, agreed: Json) -> Json:
-    if doc.at < 0:
-        return {"lifecycle": lifecycle, "agreed": agreed}
-    documents = _documents(work)
-    entry = documents[doc.at]
-    documents[doc.at] = {**entry, "lifecycle": lifecycle, "agreed": {**entry["agreed"], **agreed}}
-    return {"documents": documents, "at": doc.at}
 
 
 def _gone(work: Work, doc: _Doc) -> Json:
     if doc.at < 0:
         return {"lifecycle": "absent", "agreed": {}, "reset": True, "gone": True}
-    documents = _documents(work)
+    documents = documents_of(work.record)
     documents[doc.at] = {**documents[doc.at], "lifecycle": "absent"}
     return {"documents": documents, "at": doc.at, "gone": True}
-
-
-def _documents(work: Work) -> list[dict[str, Any]]:
-    return [
-        {
-            "external_key": dict(d.external_key),
-            "kind": d.kind,
-            "lifecycle": d.lifecycle,
-            "native_id": d.native_id,
-            "token": d.token,
-            "agreed": dict(d.agreed),
-        }
-        for d in work.record.documents
-    ]
-
-
-def _lines(work: Work) -> str:
-    return work.profile.children.field if work.profile.children else ""
 
 
 def _token(work: Work, doc: _Doc) -> str | None:

@@ -1,4 +1,4 @@
-"""Plans for masters, and for objects the server numbers (a payment: created once, corrected by people)."""
+"""Plans for masters: create, patch what differs, deactivate."""
 
 from __future__ import annotations
 
@@ -44,40 +44,6 @@ def create(work: Work, lifecycle: str, *, historical: bool = False, more: bool =
         children=document.children,
         marker=marker,
         more=more or bool(work.deferred),
-    )
-
-
-def plan_numbered(work: Work) -> Planned:
-    """Where neither key nor token protects: one create under a marker, and no change by machine afterwards.
-    """
-    record, command = work.record, work.command
-    if work.goal == "absent":
-        if record.lifecycle == "absent":
-            return Done("deleted before it was sent")
-        return _by_hand(work, "deleted")
-    if record.lifecycle == "absent":
-        return create(work, "live", historical=command.historical)
-    if not _differs(work):
-        return Done("no difference")
-    if not command.own_change:
-        return Done("frozen: changed only through reference data")
-    return _by_hand(work, "changed")
-
-
-def _differs(work: Work) -> bool:
-    lines = work.profile.children.field if work.profile.children else None
-    agreed = work.record.agreed
-    if changed_fields(work.profile, agreed, work.wanted):
-        return True
-    return lines is not None and lines in work.wanted and (agreed.get(lines) or []) != work.wanted[lines]
-
-
-def _by_hand(work: Work, what: str) -> Park:
-    native = work.record.native_id or "its number there is not known"
-    return Park(
-        f"{work.record.key.object}_{what}",
-        f"{what} at the source after it was sent; the target protects neither key nor version ({native})",
-        "correct the document at the target by hand, then skip this command with a reason",
     )
 
 

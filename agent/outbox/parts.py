@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.model.commands import Action, ChildWrite, Command, Json, Record
+from agent.profile import changed_children, changed_fields
 from cdc_config.profile import ObjectProfile
 
 
@@ -57,8 +58,7 @@ Planned = Send | Done | Wait | Park
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One command in hand: everything normalised and resolved. deferred: reference fields left out for now.
-    """
+    """One command in hand: all normalised and resolved. deferred: reference fields left out for now."""
 
     record: Record
     command: Command
@@ -73,3 +73,44 @@ class Work:
     def if_match(self) -> bool:
         """Whether writes carry a version token."""
         return self.profile.protection.token
+
+
+def lines_of(profile: ObjectProfile) -> str:
+    """The canonical list field that holds a document's lines; empty when it has none."""
+    return profile.children.field if profile.children else ""
+
+
+def differences(work: Work, key: Json, agreed: Json) -> tuple[dict[str, Any], tuple[ChildWrite, ...]]:
+    """Header fields and lines that make the agreed document the wanted one."""
+    changes = changed_fields(work.profile, agreed, work.wanted)
+    name = lines_of(work.profile)
+    if not name or name not in work.wanted:
+        return changes, ()
+    return changes, changed_children(work.profile, key, agreed.get(name) or [], work.wanted[name])
+
+
+def documents_of(record: Record) -> list[dict[str, Any]]:
+    """The record's further documents as JSON, to be changed and stored back."""
+    return [
+        {
+            "external_key": dict(d.external_key),
+            "kind": d.kind,
+            "lifecycle": d.lifecycle,
+            "native_id": d.native_id,
+            "token": d.token,
+            "agreed": dict(d.agreed),
+        }
+        for d in record.documents
+    ]
+
+
+def progress_of(record: Record, at: int, lifecycle: str, agreed: Json) -> Json:
+    """What accepting a write to one document makes of the record. at: index in `documents`, -1 the
+    original.
+    """
+    if at < 0:
+        return {"lifecycle": lifecycle, "agreed": agreed}
+    documents = documents_of(record)
+    entry = documents[at]
+    documents[at] = {**entry, "lifecycle": lifecycle, "agreed": {**entry["agreed"], **agreed}}
+    return {"documents": documents, "at": at}

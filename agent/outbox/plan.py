@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from agent.model.apply import TargetSpec
 from agent.model.commands import Command, Record, Reference
 from agent.outbox.documents import plan_document
-from agent.outbox.masters import plan_master, plan_numbered
+from agent.outbox.masters import plan_master
+from agent.outbox.numbered import plan_numbered
 from agent.outbox.parts import Done, Park, Planned, Send, Wait, Work
 from agent.outbox.references import RefKey, resolve
 from agent.profile import NotFitting, normalise, render_external_key
@@ -54,11 +55,11 @@ def goal_of(command: Command, profile: ObjectProfile) -> str:
     """Where the record should end: absent, live, or a document's state."""
     if command.kind == "delete":
         return "absent"
-    if profile.status_field is None and profile.post_action is None:
+    if profile.post_action is None:
         return "live"
     entity = ENTITIES.get(command.key.object)
     state = command.wanted.get(entity.state_field) if entity and entity.state_field else None
-    return str(state or command.step or "draft")
+    return str(command.step or state or "draft")
 
 
 def _plan(
@@ -76,11 +77,9 @@ def _plan(
     fitted = {} if goal == "absent" else normalise(profile, wanted)
     deferred = tuple(r.field for r in missing)
     work = Work(record, command, profile, target.legal_entities, key, fitted, goal, deferred)
-    if profile.server_key is not None and not profile.protection.key:
+    if profile.server_key is not None:
         return plan_numbered(work)
-    if goal == "live" or (goal == "absent" and profile.status_field is None and profile.post_action is None):
-        return plan_master(work)
-    return plan_document(work)
+    return plan_master(work) if profile.post_action is None else plan_document(work)
 
 
 def _blocker(command: Command, missing: tuple[Reference, ...], record: Record) -> Reference | None:
@@ -99,5 +98,4 @@ def _wait(reference: Reference) -> Wait:
 
 
 def _is_history(goal: str, profile: ObjectProfile, record: Record) -> bool:
-    numbered = profile.server_key is not None and not profile.protection.key
-    return record.lifecycle == "absent" and (numbered or goal in ("posted", "void"))
+    return record.lifecycle == "absent" and (profile.server_key is not None or goal in ("posted", "void"))

@@ -1,0 +1,73 @@
+"""Recording results: one transaction per batch, set by set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from agent.failpoints import failpoint
+from agent.model.apply import ClaimedCall, Recorded, TargetSpec
+from agent.model.commands import Action, CallResult, CommandState, ResultKind
+from agent.outcome.results import Chance, Verdict, judge
+from agent.store.jsonb import dumps
+from agent.store.queries import queries
+
+_SQL = queries("agent.outcome", "record")
+
+
+async def record(
+    conn: psycopg.AsyncConnection[Any],
+    target: TargetSpec,
+    results: Sequence[tuple[ClaimedCall, CallResult]],
+    requests: Sequence[int],
+    now: datetime,
+    chance: Chance,
+) -> Recorded:
+    """Make the results of these requests true, and close them."""
+    verdicts = [judge(claimed, result, target, now, chance) for claimed, result in results]
+    exceptions = [v.exception for v in verdicts if v.exception is not None]
+    holds = [r.retry_after for _, r in results if r.retry_after is not None]
+    stop = next((r for _, r in results if r.kind is ResultKind.STOP), None)
+    base = {"target": target.name, "now": now}
+    async with conn.transaction():
+        rows = dumps([v.row for v in verdicts])
+        cursor = await conn.execute(_SQL["record"], {"rows": rows, "now": now})
+        moved = await cursor.fetchall()
+        await conn.execute(_SQL["close_requests"], {"requests": list(requests), "now": now})
+        if exceptions:
+            await conn.execute(_SQL["open_exceptions"], base | {"rows": dumps(exceptions)})
+        if holds:
+            await conn.execute(_SQL["hold_target"], {"target": target.name, "until": max(holds)})
+        if stop is not None:
+            reason = f"{stop.code}: {stop.message}"[:500]
+            await conn.execute(_SQL["stop_target"], {"target": target.name, "reason": reason})
+    if any(claimed.more and result.kind is ResultKind.ACCEPTED for claimed, result in results):
+        failpoint("between-calls")
+    return Recorded(
+        len(moved),
+        _moved_on(results, moved),
+        min((v.due for v in verdicts if v.due is not None and _retried(v)), default=None),
+        max(holds, default=None),
+        f"{stop.code}: {stop.message}" if stop else "",
+    )
+
+
+def _retried(verdict: Verdict) -> bool:
+    return verdict.row["to"] is CommandState.WAITING
+
+
+def _moved_on(
+    results: Sequence[tuple[ClaimedCall, CallResult]], moved: Sequence[Sequence[Any]]
+) -> tuple[Any, ...]:
+    """Entities that others may have waited for: a line that ended, a record that is there (or posted) now."""
+    calls = {claimed.call.call_id: (claimed, result) for claimed, result in results}
+    found = []
+    for call_id, entity_id, to in moved:
+        claimed, result = calls[call_id]
+        appeared = claimed.call.action in (Action.CREATE, Action.POST) and result.kind is ResultKind.ACCEPTED
+        if to == CommandState.APPLIED or appeared:
+            found.append(entity_id)
+    return tuple(found)

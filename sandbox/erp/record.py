@@ -1,7 +1,7 @@
 """The sandbox's own record: a SQLite file with every write that arrived and the state it led to.
 
-Written through before each answer, one transaction per HTTP request: what a client was told is in the file. State
-is keyed by the record number, which makes a write cheap and lets any text be a key.
+Written through before each answer, one transaction per HTTP request: what a client was told is always in
+the file. State is keyed by the record number, which makes a write cheap and lets any text be a key.
 """
 
 from __future__ import annotations

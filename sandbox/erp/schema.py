@@ -72,7 +72,7 @@ class SetSchema:
         return ("rec_id", "version", *(f.column for f in self.fields))
 
 
-_KEY_LITERAL = {"text": "'(?:[^']|'')*'", "int": r"-?\d+"}
+_KEY_LITERAL = {"text": "'(?:[^']|'')*'", "int": r"-?\d{1,18}"}
 _EDM = {
     "text": "Edm.String",
     "decimal": "Edm.Decimal",
@@ -97,7 +97,7 @@ def _wrong(spec: Field, value: Any) -> Refused:
     shown = str(value)[:60]
     wanted = edm(spec.kind)
     return payload(
-        f"Cannot convert the literal '{shown}' to the expected type '{wanted}' for the property '{spec.name}'."
+        f"Cannot convert the literal '{shown}' to the expected type '{wanted}' for property '{spec.name}'."
     )
 
 
@@ -145,8 +145,8 @@ def _int(spec: Field, entity: str) -> Check:
     def check(value: Any) -> Any:
         if value.__class__ is not int:
             raise _wrong(spec, value)
-        if value <= 0:
-            raise infolog(entity, f"Field '{spec.name}' must be greater than zero.")
+        if not 0 < value < 1 << 31:
+            raise infolog(entity, f"Field '{spec.name}' must be greater than zero and less than 2147483648.")
         return value
 
     return check

@@ -69,9 +69,9 @@ class ErpSandbox:
     async def start(self) -> None:
         """Listen on the configured port, or on a free one."""
         server = web.Server(self._handle, request_factory=_request, access_log=None, keepalive_timeout=3600.0)
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.settings.port, shutdown_timeout=0.2)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.settings.port)
         await site.start()
         port = self._runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{port}"
@@ -105,6 +105,8 @@ class ErpSandbox:
         fault = self.faults.take(request.method, raw, body) if self.faults.all else None
         if "/oauth2/" in raw:
             return await self._token(request, raw, body, fault, request_id)
+        if not raw.isascii():
+            raw = raw.encode("utf-8", "replace").decode()  # no lone surrogates further in
         headers = {name.lower(): value for name, value in request.headers.items()}
         op = Operation(request.method, raw, headers, body)
         client = self.tokens.client_of(headers.get("authorization", ""))
@@ -222,9 +224,12 @@ class ErpSandbox:
         """Promise the whole body, send half of it, cut."""
         status, headers, body = answer
         lines = "".join(f"{k}: {v}\r\n" for k, v in self._headers(headers, request_id).items())
-        head = f"HTTP/1.1 {status} Truncated\r\n{lines}Content-Length: {max(len(body), 2)}\r\n\r\n"
+        head = f"HTTP/1.1 {status} Truncated\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+        sent = head.encode("latin-1", "replace") + body[: len(body) // 2]
+        if not body:
+            sent = sent[: len(sent) // 2]  # an answer without a body is cut within its head
         if request.transport is not None:
-            request.transport.write(head.encode("latin-1", "replace") + body[: len(body) // 2])
+            request.transport.write(sent)
             request.transport.close()
         return web.Response()
 

@@ -114,7 +114,7 @@ class Service:
 
     def _arrive(self, op: Operation, context: Context) -> Arrival:
         digest = blake2b(op.method.encode(), digest_size=12)
-        digest.update(op.raw.encode())
+        digest.update(op.raw.encode("utf-8", "replace"))
         digest.update(op.body)
         entry = [
             context.at,

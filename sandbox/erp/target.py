@@ -15,7 +15,7 @@ from sandbox.erp.state import Key, canonical
 
 _PATH = re.compile(r"([A-Za-z$][A-Za-z0-9$]*)(?:\((.*)\))?(?:/(.*))?", re.DOTALL)
 _ABSOLUTE = re.compile(r"https?://[^/]+(?=/)")
-_PART = re.compile(r"(?:([A-Za-z][A-Za-z0-9]*)=)?('(?:[^']|'')*'|-?\d+)(,|$)")
+_PART = re.compile(r"(?:([A-Za-z][A-Za-z0-9]*)=)?('(?:[^']|'')*'|-?\d{1,18})(,|$)")
 _ACTION = "Microsoft.Dynamics.DataEntities."
 _ROOT = "/data/"
 

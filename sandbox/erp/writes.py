@@ -23,7 +23,7 @@ _NO_MATCH = "The If-Match header is required for updating or deleting a record o
 
 @dataclass(slots=True)
 class Operation:
-    """One request as it came, outer or a part of a batch. `target` and `key_json` come as it is understood."""
+    """One request as it came, outer or a part of a batch. `target` and `key_json` are filled in."""
 
     method: str
     raw: str
@@ -247,7 +247,7 @@ def _document(op: Operation) -> dict[str, Any]:
 
 
 def _unusual(schema: SetSchema, name: str, value: Any, row: Row | None) -> None:
-    """A property without a check here: an annotation, a key, one the client may not set, or an unknown one."""
+    """A property without a check here: an annotation, a key, a read-only or an unknown one."""
     if name.startswith("@"):
         return
     spec = schema.by_name.get(name)

@@ -1,0 +1,1 @@
+"""The ERP sandbox, driven over HTTP as a stranger would."""

@@ -42,7 +42,7 @@ class Fragment:
 class Reach:
     """What came of a leaf: the statement, whether it has no link, and the leaf columns equal to root key columns."""
 
-    sql: exp.Expression
+    sql: exp.Expr
     every_root: bool
     root_link: tuple[tuple[str, str], ...]
 
@@ -64,7 +64,7 @@ class AffectedBuilder:
         link = () if every_root or fragment.choices else self._root_link(fragment, path.leaf)
         return Reach(statement, every_root, link)
 
-    def _statement(self, fragment: Fragment, leaf: Source) -> exp.Expression:
+    def _statement(self, fragment: Fragment, leaf: Source) -> exp.Expr:
         assert leaf.table is not None
         changed = relation(CHANGED, "_changed")
         key = leaf.table.key
@@ -72,7 +72,7 @@ class AffectedBuilder:
             self._branch(fragment, [*fragment.terms, *choice, *key_link(leaf, key, "_changed", key)], changed)
             for choice in itertools.product(*fragment.choices)
         ]
-        statement: exp.Expression = branches[0]
+        statement: exp.Expr = branches[0]
         for branch in branches[1:]:
             statement = exp.Union(this=statement, expression=branch, distinct=True)
         return statement
@@ -90,7 +90,7 @@ class AffectedBuilder:
         self.emitter.fill_from(select, [self.root], [], [exp.Exists(this=some)], set())
         return select
 
-    def _outputs(self) -> list[exp.Expression]:
+    def _outputs(self) -> list[exp.Expr]:
         return [
             exp.alias_(column(self.root.alias, c), exp.to_identifier(name, quoted=True), copy=False)
             for name, c in self.key
@@ -176,7 +176,7 @@ class _Step:
             else:
                 self.fragment.choices.append([equal, *(exp.Is(this=v.copy(), expression=exp.null()) for v in nulls)])
 
-    def _inlined(self, block: Block, value: exp.Expression) -> exp.Expression | None:
+    def _inlined(self, block: Block, value: exp.Expr) -> exp.Expr | None:
         """The value in terms of what the fragment holds; None when it reads a source that is not there."""
         previous = self.inner_frame
         if previous is not None and previous.block is block and previous.source is not None and previous.source.block:
@@ -187,7 +187,7 @@ class _Step:
         reads = self.query.reads(value) & own
         return value if reads <= self.fragment.aliases() else None
 
-    def _steady(self, block: Block, value: exp.Expression) -> bool:
+    def _steady(self, block: Block, value: exp.Expr) -> bool:
         """Whether an output may link: known before grouping, and from INNER sources only."""
         if not self.pushable(block, value):
             return False
@@ -209,7 +209,7 @@ class _Step:
 
     # ------------------------------------------------------------------------------------------------ sources
 
-    def _nodes(self, term: exp.Expression) -> set[str]:
+    def _nodes(self, term: exp.Expr) -> set[str]:
         """The term's sources in this block, and the fragment as one more node."""
         reads = self.query.reads(term)
         mine = {a for a in reads if a in self.sources and a != (self.derived.alias if self.derived else None)}
@@ -231,10 +231,10 @@ class _Step:
                 targets |= self._nodes(output)
         return targets - {_IN_FRAGMENT}
 
-    def _outer(self, term: exp.Expression) -> bool:
+    def _outer(self, term: exp.Expr) -> bool:
         return bool(self.query.reads(term) - set(self.sources) - self.fragment.aliases())
 
-    def _linking_outputs(self) -> list[exp.Expression]:
+    def _linking_outputs(self) -> list[exp.Expr]:
         """Outputs by which the enclosing block may link this one."""
         if self.block.kind == "in":
             return list(self.block.outputs.values())
@@ -318,7 +318,7 @@ class _Step:
                 self.fragment.pending.append(term)
 
 
-def _substitutable(step: _Step, source: Source, term: exp.Expression) -> bool:
+def _substitutable(step: _Step, source: Source, term: exp.Expr) -> bool:
     """Whether every output of the derived table that the term reads may link, and is made from placed sources."""
     block = source.block
     assert block is not None

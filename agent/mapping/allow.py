@@ -15,7 +15,7 @@ class Allowed:
     """One dialect's list. functions: names sqlglot has no node for. list_functions: aggregates that make lists.
     formats: the only format texts of to_char and to_date."""
 
-    nodes: frozenset[type[exp.Expression]]
+    nodes: frozenset[type[exp.Expr]]
     functions: frozenset[str]
     list_functions: frozenset[str]
     types: frozenset[str]
@@ -23,22 +23,22 @@ class Allowed:
     formats: frozenset[str]
 
 
-_STRUCTURE: tuple[type[exp.Expression], ...] = (
+_STRUCTURE: tuple[type[exp.Expr], ...] = (
     exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Tuple, exp.Alias, exp.Subquery,
     exp.Select, exp.Star, exp.Var, exp.DataType, exp.DataTypeParam, exp.Order, exp.Ordered, exp.Where, exp.Placeholder,
 )  # fmt: skip
-_OPERATORS: tuple[type[exp.Expression], ...] = (
+_OPERATORS: tuple[type[exp.Expr], ...] = (
     exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ,
     exp.Is, exp.Between, exp.Like, exp.In, exp.Exists, exp.Case, exp.If, exp.Cast, exp.Coalesce, exp.Nullif,
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.DPipe, exp.Interval,
 )  # fmt: skip
-_FUNCTIONS: tuple[type[exp.Expression], ...] = (
+_FUNCTIONS: tuple[type[exp.Expr], ...] = (
     exp.Trim, exp.Upper, exp.Lower, exp.Concat, exp.ConcatWs, exp.Substring, exp.Replace, exp.Pad, exp.Left, exp.Right,
     exp.Length, exp.SplitPart, exp.StrPosition, exp.Translate, exp.Abs, exp.Round, exp.Floor, exp.Ceil, exp.Trunc,
     exp.Sign, exp.Greatest, exp.Least, exp.Extract, exp.TimestampTrunc, exp.TimeToStr, exp.StrToDate, exp.AtTimeZone,
     exp.MD5,
 )  # fmt: skip
-_AGGREGATES: tuple[type[exp.Expression], ...] = (
+_AGGREGATES: tuple[type[exp.Expr], ...] = (
     exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalAnd, exp.LogicalOr, exp.Distinct, exp.Filter,
     exp.JSONArrayAgg, exp.GroupConcat, exp.ArrayAgg,
 )  # fmt: skip
@@ -65,7 +65,7 @@ _UNSTABLE = "its value changes without any row changing, so an entity could not 
 _UNSTABLE_REMEDY = "leave it out, or capture a table that holds the value (a period or a business date)"
 
 # Refused with a reason of their own; what is in neither table is refused as "not supported".
-UNSTABLE_NODES: tuple[type[exp.Expression], ...] = tuple(
+UNSTABLE_NODES: tuple[type[exp.Expr], ...] = tuple(
     getattr(exp, name)
     for name in (
         "CurrentTimestamp", "CurrentDate", "CurrentTime", "Localtime", "Localtimestamp", "CurrentUser", "Rand", "Randn",
@@ -78,7 +78,7 @@ UNSTABLE_FUNCTIONS = frozenset(
      "currval", "lastval", "gen_random_uuid", "uuid_generate_v4", "txid_current", "pg_sleep", "current_setting", "version"}
 )  # fmt: skip
 
-REASONS: dict[type[exp.Expression], tuple[str, str]] = {
+REASONS: dict[type[exp.Expr], tuple[str, str]] = {
     exp.Window: (
         "a window function ranks or sums over rows of other entities",
         "use a sub-query grouped by the key, or a correlated one",

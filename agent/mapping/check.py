@@ -27,14 +27,14 @@ class Checker:
         self.dialect = dialect
         self.allowed = DIALECTS[dialect]
 
-    def refuse_statement(self, node: exp.Expression) -> NoReturn:
+    def refuse_statement(self, node: exp.Expr) -> NoReturn:
         """Refuse what stands where a SELECT is wanted."""
         for kind, (why, remedy) in REASONS.items():
             if isinstance(node, kind) or (kind is exp.Union and isinstance(node, exp.SetOperation)):
                 self.problems.refuse(why, remedy, node)
         self.problems.refuse(f"{node.key.upper()} is not a SELECT", "write one SELECT", node)
 
-    def node(self, node: exp.Expression) -> None:
+    def node(self, node: exp.Expr) -> None:
         """Refuse the node unless it is on the list; its children are checked on their own."""
         kind = type(node)
         if isinstance(node, UNSTABLE_NODES) or (
@@ -54,7 +54,7 @@ class Checker:
             )
         self._details(node)
 
-    def aggregates(self, expression: exp.Expression) -> bool:
+    def aggregates(self, expression: exp.Expr) -> bool:
         """Whether the expression itself aggregates (its sub-queries aside)."""
         return any(self._is_aggregate(n) for n in expression.walk())
 
@@ -79,7 +79,7 @@ class Checker:
         if name in self.allowed.list_functions and not _ordered(node):
             self._refuse_unordered(node)
 
-    def _details(self, node: exp.Expression) -> None:
+    def _details(self, node: exp.Expr) -> None:
         if isinstance(node, LIST_AGGREGATES) and not _ordered(node):
             self._refuse_unordered(node)
         if isinstance(node, exp.Order) and not self._is_aggregate(node.parent):
@@ -93,24 +93,24 @@ class Checker:
         if isinstance(node, exp.TimeToStr | exp.StrToDate):
             self._format(node)
 
-    def _format(self, node: exp.Expression) -> None:
+    def _format(self, node: exp.Expr) -> None:
         literals = [n for n in exp.func("f", node.args["format"]).find_all(exp.Literal)]
         text = node.sql(self.dialect).rsplit("'", 2)[-2] if literals else ""
         if text not in self.allowed.formats:
             self.problems.refuse(f"the format {text!r} is not supported", "use ISO forms such as 'YYYY-MM-DD'", node)
 
-    def _refuse_unordered(self, node: exp.Expression) -> NoReturn:
+    def _refuse_unordered(self, node: exp.Expr) -> NoReturn:
         self.problems.refuse(
             f"{self._name(node)} without ORDER BY: the order of the list would change by itself",
             "add ORDER BY inside the aggregate, by the lines' key", node, self._name(node),
         )  # fmt: skip
 
-    def _is_aggregate(self, node: exp.Expression | None) -> bool:
+    def _is_aggregate(self, node: exp.Expr | None) -> bool:
         if isinstance(node, exp.Anonymous):
             return node.name.lower() in self.allowed.list_functions
         return isinstance(node, AGGREGATES)
 
-    def _name(self, node: exp.Expression) -> str:
+    def _name(self, node: exp.Expr) -> str:
         if isinstance(node, exp.Anonymous):
             return node.name.lower()
         if isinstance(node, exp.Func):
@@ -118,6 +118,6 @@ class Checker:
         return node.key.upper()
 
 
-def _ordered(node: exp.Expression) -> bool:
-    inner = [node.this] if isinstance(node.this, exp.Expression) else list(node.expressions)
+def _ordered(node: exp.Expr) -> bool:
+    inner = [node.this] if isinstance(node.this, exp.Expr) else list(node.expressions)
     return any(isinstance(i, exp.Order) for i in inner)

@@ -165,7 +165,7 @@ class _Key:
         if not all((alias, c) in grouped for _, c in columns):
             self._refuse("the outermost GROUP BY does not contain the whole key", self.block.node)
 
-    def _refuse(self, what: str, node: exp.Expression) -> NoReturn:
+    def _refuse(self, what: str, node: exp.Expr) -> NoReturn:
         self.problems.refuse(what, "select exactly the root table's primary key columns, unchanged, as the key", node)
 
 
@@ -178,7 +178,7 @@ def _version(sql: str, dialect: str, schema: SourceSchema, query: Query) -> str:
     return digest.hexdigest()[:16]
 
 
-def _text(node: exp.Expression) -> str:
+def _text(node: exp.Expr) -> str:
     return node.sql("postgres", pretty=False)
 
 

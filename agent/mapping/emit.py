@@ -22,7 +22,7 @@ from agent.mapping.ir import (
 )
 from agent.model.mapping import TableName
 
-Terms = list[exp.Expression]
+Terms = list[exp.Expr]
 
 
 class Emitter:
@@ -35,20 +35,20 @@ class Emitter:
 
     # ------------------------------------------------------------------------------------------------ expressions
 
-    def expression(self, node: exp.Expression, available: set[str]) -> exp.Expression:
+    def expression(self, node: exp.Expr, available: set[str]) -> exp.Expr:
         """A copy of the expression with its sub-queries written out."""
         return node.transform(
             lambda n: self._subquery(self.query.blocks[n.name], available) if isinstance(n, exp.Placeholder) else n
         )
 
-    def _subquery(self, block: Block, available: set[str]) -> exp.Expression:
+    def _subquery(self, block: Block, available: set[str]) -> exp.Expr:
         if block.kind == "scalar":
             return exp.Subquery(this=self.select(block, [], available))
         if block.kind == "exists":
             return exp.Exists(this=self.select(block, [], available))
         return self._in(block, available)
 
-    def _in(self, block: Block, available: set[str]) -> exp.Expression:
+    def _in(self, block: Block, available: set[str]) -> exp.Expr:
         values = list(block.outputs.values())
         sides = [self.expression(side, available) for side in block.in_left]
         pushable = all(self.pushable(block, v) for v in values) and not any(map(has_subquery, block.in_left))
@@ -70,10 +70,10 @@ class Emitter:
         case.set("default", exp.false())
         return exp.Paren(this=case)
 
-    def _exists(self, block: Block, extra: Terms, available: set[str]) -> exp.Expression:
+    def _exists(self, block: Block, extra: Terms, available: set[str]) -> exp.Expr:
         return exp.Exists(this=self.select(block, extra, available, as_exists=True))
 
-    def pushable(self, block: Block, value: exp.Expression) -> bool:
+    def pushable(self, block: Block, value: exp.Expr) -> bool:
         """Whether a condition on this output may be applied before the block groups."""
         if has_subquery(value):
             return False
@@ -137,11 +137,11 @@ class Emitter:
         if where is not None:
             select.set("where", exp.Where(this=where))
 
-    def _join(self, node: exp.Expression, on: Terms, known: set[str]) -> exp.Join:
+    def _join(self, node: exp.Expr, on: Terms, known: set[str]) -> exp.Join:
         condition = conjunction(self.expression(t, known) for t in on)
         return exp.Join(this=node, on=condition) if condition is not None else exp.Join(this=node, kind="CROSS")
 
-    def _closed(self, term: exp.Expression, source: Source, placed: set[str], available: set[str]) -> bool:
+    def _closed(self, term: exp.Expr, source: Source, placed: set[str], available: set[str]) -> bool:
         reads = self.query.reads(term)
         return source.alias in reads and reads <= placed | available | {source.alias}
 
@@ -157,7 +157,7 @@ class Emitter:
 
     # ------------------------------------------------------------------------------------------------ FROM items
 
-    def _item(self, source: Source, on: Terms, placed: set[str], available: set[str]) -> exp.Expression:
+    def _item(self, source: Source, on: Terms, placed: set[str], available: set[str]) -> exp.Expr:
         if source.raw is not None:
             assert source.node is not None
             return source.node.copy()
@@ -203,12 +203,12 @@ class Emitter:
             self.lookups.setdefault((source.table.name, names), tuple(dict.fromkeys(columns)))
 
 
-def substitute(term: exp.Expression, source: Source) -> exp.Expression:
+def substitute(term: exp.Expr, source: Source) -> exp.Expr:
     """The term with the derived table's outputs replaced by what they are made from."""
     assert source.block is not None
     outputs = source.block.outputs
 
-    def swap(node: exp.Expression) -> exp.Expression:
+    def swap(node: exp.Expr) -> exp.Expr:
         if not isinstance(node, exp.Column) or node.table != source.alias:
             return node
         value = outputs[node.name].copy()
@@ -219,12 +219,12 @@ def substitute(term: exp.Expression, source: Source) -> exp.Expression:
 
 def relation(text: str, alias: str, columns: Iterable[str] | None = None) -> Source:
     """A FROM item over a relation whose name is filled in later; with `columns`, its distinct rows of those."""
-    table: exp.Expression = exp.Table(this=exp.Identifier(this=text, quoted=False))
+    table: exp.Expr = exp.Table(this=exp.Identifier(this=text, quoted=False))
     name = exp.TableAlias(this=exp.to_identifier(alias, quoted=True))
     if columns is None:
         table.set("alias", name)
         return Source(alias, raw=text, node=table)
-    outputs: list[exp.Expression] = [exp.column(exp.to_identifier(c, quoted=True)) for c in columns]
+    outputs: list[exp.Expr] = [exp.column(exp.to_identifier(c, quoted=True)) for c in columns]
     select = exp.Select(expressions=outputs, from_=exp.From(this=table), distinct=exp.Distinct())
     return Source(alias, raw=text, node=exp.Subquery(this=select, alias=name))
 
@@ -234,9 +234,9 @@ def key_link(source: Source, key: Iterable[str], other: str, names: Iterable[str
     return [exp.EQ(this=column(source.alias, k), expression=column(other, n)) for k, n in zip(key, names, strict=True)]
 
 
-def _named(node: exp.Expression, name: str) -> exp.Expression:
+def _named(node: exp.Expr, name: str) -> exp.Expr:
     return exp.alias_(node, exp.to_identifier(name, quoted=True), copy=False)
 
 
-def _is_null(node: exp.Expression) -> exp.Expression:
+def _is_null(node: exp.Expr) -> exp.Expr:
     return exp.Is(this=node.copy(), expression=exp.null())

@@ -25,7 +25,7 @@ class Source:
     table: SourceTable | None = None
     block: Block | None = None
     raw: str | None = None
-    node: exp.Expression | None = None
+    node: exp.Expr | None = None
 
     def columns(self) -> tuple[str, ...]:
         """Names of the columns it offers."""
@@ -39,7 +39,7 @@ class LeftJoin:
     """An outer-joined source with its ON terms."""
 
     source: Source
-    on: list[exp.Expression]
+    on: list[exp.Expr]
 
 
 @dataclass
@@ -52,15 +52,15 @@ class Block:
     name: str
     kind: Literal["root", "derived", "scalar", "exists", "in"]
     parent: Block | None
-    node: exp.Expression
+    node: exp.Expr
     inner: list[Source] = field(default_factory=list)
     left: list[LeftJoin] = field(default_factory=list)
-    where: list[exp.Expression] = field(default_factory=list)
-    outputs: dict[str, exp.Expression] = field(default_factory=dict)
-    group: list[exp.Expression] = field(default_factory=list)
-    having: list[exp.Expression] = field(default_factory=list)
+    where: list[exp.Expr] = field(default_factory=list)
+    outputs: dict[str, exp.Expr] = field(default_factory=dict)
+    group: list[exp.Expr] = field(default_factory=list)
+    having: list[exp.Expr] = field(default_factory=list)
     aggregated: bool = False
-    in_left: list[exp.Expression] = field(default_factory=list)
+    in_left: list[exp.Expr] = field(default_factory=list)
     two_valued: bool = True
 
     def sources(self) -> list[Source]:
@@ -71,7 +71,7 @@ class Block:
         """The outer join that brings in `alias`, if it is outer-joined here."""
         return next((j for j in self.left if j.source.alias == alias), None)
 
-    def slots(self) -> Iterator[exp.Expression]:
+    def slots(self) -> Iterator[exp.Expr]:
         """Every expression of the block itself (not of its sub-blocks)."""
         yield from self.where
         for join in self.left:
@@ -88,11 +88,11 @@ class Query:
     root: Block
     blocks: dict[str, Block]
 
-    def subqueries(self, expression: exp.Expression) -> list[Block]:
+    def subqueries(self, expression: exp.Expr) -> list[Block]:
         """Blocks that the expression uses directly."""
         return [self.blocks[p.name] for p in expression.find_all(exp.Placeholder)]
 
-    def refs(self, expression: exp.Expression) -> set[Ref]:
+    def refs(self, expression: exp.Expr) -> set[Ref]:
         """Columns the expression reads, with those that its sub-queries read of blocks outside themselves."""
         found = {(c.table, c.name) for c in expression.find_all(exp.Column)}
         for block in self.subqueries(expression):
@@ -101,7 +101,7 @@ class Query:
                 found |= self.refs(side)
         return found
 
-    def reads(self, expression: exp.Expression) -> set[str]:
+    def reads(self, expression: exp.Expr) -> set[str]:
         """Aliases the expression reads."""
         return {alias for alias, _ in self.refs(expression)}
 
@@ -124,7 +124,7 @@ class Query:
                     return block, source
         raise KeyError(alias)
 
-    def nullable(self, expression: exp.Expression) -> bool:
+    def nullable(self, expression: exp.Expr) -> bool:
         """Whether the value can be NULL; True when in doubt. An outer-joined NOT NULL column can be."""
         if isinstance(expression, exp.Paren):
             return self.nullable(expression.this)
@@ -144,7 +144,7 @@ class Query:
         return self.nullable(source.block.outputs[expression.name])
 
 
-def has_subquery(expression: exp.Expression) -> bool:
+def has_subquery(expression: exp.Expr) -> bool:
     """Whether a sub-query stands anywhere in the expression."""
     return expression.find(exp.Placeholder) is not None
 
@@ -154,7 +154,7 @@ def column(alias: str, name: str) -> exp.Column:
     return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(alias, quoted=True))
 
 
-def conjuncts(expression: exp.Expression | None) -> list[exp.Expression]:
+def conjuncts(expression: exp.Expr | None) -> list[exp.Expr]:
     """The terms of a conjunction."""
     if expression is None:
         return []
@@ -167,12 +167,12 @@ def conjuncts(expression: exp.Expression | None) -> list[exp.Expression]:
     return [expression]
 
 
-def equality(expression: exp.Expression) -> tuple[exp.Expression, exp.Expression] | None:
+def equality(expression: exp.Expr) -> tuple[exp.Expr, exp.Expr] | None:
     """Both sides of `a = b`."""
     return (expression.this, expression.expression) if isinstance(expression, exp.EQ) else None
 
 
-def conjunction(terms: Iterable[exp.Expression]) -> exp.Expression | None:
+def conjunction(terms: Iterable[exp.Expr]) -> exp.Expr | None:
     """The terms joined by AND, or None when there are none."""
     parts = list(terms)
     return exp.and_(*parts, copy=True) if parts else None

@@ -20,7 +20,7 @@ def outputs(query: Query) -> tuple[OutputColumn, ...]:
     )
 
 
-def origins(query: Query, expression: exp.Expression) -> Iterator[Origin]:
+def origins(query: Query, expression: exp.Expr) -> Iterator[Origin]:
     """Captured columns that the value is made from, through derived tables and scalar sub-queries."""
     for node in expression.find_all(exp.Column, bfs=False):
         _, source = query.source_of(node.table)

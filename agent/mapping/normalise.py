@@ -27,7 +27,7 @@ def _reduce_one(query: Query, block: Block) -> bool:
     return False
 
 
-def rejects_missing(query: Query, term: exp.Expression, alias: str) -> bool:
+def rejects_missing(query: Query, term: exp.Expr, alias: str) -> bool:
     """Whether the WHERE term cannot be true when every column of `alias` is NULL; False when in doubt."""
     if isinstance(term, exp.Paren):
         return rejects_missing(query, term.this, alias)
@@ -47,11 +47,11 @@ def rejects_missing(query: Query, term: exp.Expression, alias: str) -> bool:
     return False
 
 
-def _strict(value: exp.Expression, alias: str) -> bool:
+def _strict(value: exp.Expr, alias: str) -> bool:
     """Whether the value is NULL when every column of `alias` is."""
     if isinstance(value, exp.Column):
         return value.table == alias
     if not isinstance(value, _STRICT):
         return False
     sides = [value.this, value.args.get("expression")]
-    return any(isinstance(side, exp.Expression) and _strict(side, alias) for side in sides)
+    return any(isinstance(side, exp.Expr) and _strict(side, alias) for side in sides)

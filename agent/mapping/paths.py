@@ -51,7 +51,7 @@ def _walk(query: Query, block: Block, outer: tuple[Frame, ...]) -> Iterator[Path
 
 
 def _in_expression(
-    query: Query, expression: exp.Expression, block: Block, on_of: str | None, outer: tuple[Frame, ...]
+    query: Query, expression: exp.Expr, block: Block, on_of: str | None, outer: tuple[Frame, ...]
 ) -> Iterator[Path]:
     for sub in query.subqueries(expression):
         yield from _walk(query, sub, (Frame(block, sub=sub, in_on_of=on_of), *outer))
@@ -59,7 +59,7 @@ def _in_expression(
             yield from _in_expression(query, side, block, on_of, outer)
 
 
-def _slots(block: Block) -> Iterator[tuple[exp.Expression, str | None]]:
+def _slots(block: Block) -> Iterator[tuple[exp.Expr, str | None]]:
     for join in block.left:
         for term in join.on:
             yield term, join.source.alias

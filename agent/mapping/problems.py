@@ -17,7 +17,7 @@ class Problems:
         self.sql = sql
         self.path = path
 
-    def refuse(self, what: str, remedy: str, node: exp.Expression | None = None, text: str | None = None) -> NoReturn:
+    def refuse(self, what: str, remedy: str, node: exp.Expr | None = None, text: str | None = None) -> NoReturn:
         """Raise, at the line of `node`, else at the first occurrence of `text`, else at the file."""
         line = _line_of(node) or self._line_of_text(text) or _line_above(node)
         raise MappingError(what, where=f"{self.path}:{line}" if line else self.path, remedy=remedy)
@@ -27,14 +27,14 @@ class Problems:
         return self.sql.count("\n", 0, found.start()) + 1 if found else None
 
 
-def _line_of(node: exp.Expression | None) -> int | None:
+def _line_of(node: exp.Expr | None) -> int | None:
     if node is None:
         return None
     lines = [n.meta["line"] for n in node.walk() if "line" in n.meta]
     return min(lines) if lines else None
 
 
-def _line_above(node: exp.Expression | None) -> int | None:
+def _line_above(node: exp.Expr | None) -> int | None:
     while node is not None:
         node = node.parent  # type: ignore[assignment]
         line = _line_of(node)

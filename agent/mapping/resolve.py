@@ -34,9 +34,9 @@ class _Scope:
     block: Block
     parent: _Scope | None
     names: dict[str, Source] = field(default_factory=dict)
-    ctes: dict[str, tuple[exp.Expression, list[str], _Scope | None]] = field(default_factory=dict)
+    ctes: dict[str, tuple[exp.Expr, list[str], _Scope | None]] = field(default_factory=dict)
 
-    def cte(self, name: str) -> tuple[exp.Expression, list[str], _Scope | None] | None:
+    def cte(self, name: str) -> tuple[exp.Expr, list[str], _Scope | None] | None:
         if name in self.ctes:
             return self.ctes[name]
         return self.parent.cte(name) if self.parent else None
@@ -53,6 +53,7 @@ class Resolver:
         self.blocks: dict[str, Block] = {}
         self.aliases: set[str] = set()
         self.tables: list[tuple[Source, exp.Table]] = []
+        self.unused: dict[int, exp.CTE] = {}
 
     def resolve(self, sql: str) -> Query:
         """The whole text."""
@@ -66,12 +67,14 @@ class Resolver:
         if len(found) != 1:
             self.problems.refuse("a mapping file holds exactly one SELECT", "split it into one file per entity")
         root = self._block(found[0], "root", None, None)
+        for cte in self.unused.values():
+            self.problems.refuse(f"WITH {cte.alias} is never used", "remove it", cte)
         return Query(root, self.blocks)
 
     # ------------------------------------------------------------------------------------------------ blocks
 
     def _block(
-        self, node: exp.Expression, kind: str, parent: Block | None, outer: _Scope | None, rename: list[str] | None = None
+        self, node: exp.Expr, kind: str, parent: Block | None, outer: _Scope | None, rename: list[str] | None = None
     ) -> Block:
         while isinstance(node, exp.Subquery) and node.alias == "":
             node = node.this
@@ -99,7 +102,7 @@ class Resolver:
         for name, value in node.args.items():
             if value and name not in _SELECT_ARGS:
                 word, why = _CLAUSES.get(name, (name.upper().strip("_"), "it is not supported"))
-                place = value if isinstance(value, exp.Expression) else node
+                place = value if isinstance(value, exp.Expr) else node
                 self.problems.refuse(f"{word}: {why}", f"leave {word} out", place, word.split()[0])
 
     def _ctes(self, node: exp.Select, scope: _Scope) -> None:
@@ -110,14 +113,15 @@ class Resolver:
             self.problems.refuse(
                 "a recursive CTE cannot be kept up to date", "join the table to itself as many times as needed", clause
             )
-        visible: dict[str, tuple[exp.Expression, list[str], _Scope | None]] = {}
+        visible: dict[str, tuple[exp.Expr, list[str], _Scope | None]] = {}
         for cte in clause.expressions:
             env = _Scope(scope.block, scope.parent, ctes=dict(visible))
             columns = [self._name(c) for c in (cte.args["alias"].args.get("columns") or [])]
             visible[self._name(cte.args["alias"].this)] = (cte.this, columns, env)
+            self.unused[id(cte.this)] = cte
         scope.ctes = visible
 
-    def _group(self, node: exp.Expression, scope: _Scope) -> list[exp.Expression]:
+    def _group(self, node: exp.Expr, scope: _Scope) -> list[exp.Expr]:
         extras = [k for k, v in node.args.items() if v and k != "expressions"]
         odd = [e for e in node.expressions if isinstance(e, exp.Rollup | exp.Cube | exp.GroupingSets | exp.Literal)]
         if extras or odd:
@@ -149,7 +153,7 @@ class Resolver:
                 name = f"_{number + 1}"
             block.outputs[name] = self._expr(item.unalias(), scope, False)
 
-    def _output_name(self, item: exp.Expression) -> str:
+    def _output_name(self, item: exp.Expr) -> str:
         if isinstance(item, exp.Alias):
             return self._name(item.args["alias"])
         return self._name(item.this) if isinstance(item, exp.Column) else ""
@@ -185,7 +189,7 @@ class Resolver:
             scope.block.inner.append(source)
             scope.block.where += terms
 
-    def _source(self, node: exp.Expression, scope: _Scope) -> Source:
+    def _source(self, node: exp.Expr, scope: _Scope) -> Source:
         written, source = self._table(node, scope) if isinstance(node, exp.Table) else self._derived(node, scope)
         if written in scope.names:
             self.problems.refuse(f"two FROM items are called {written}", "give each an alias", node)
@@ -207,6 +211,7 @@ class Resolver:
         cte = scope.cte(name) if schema is None else None
         if cte is not None:
             body, columns, env = cte
+            self.unused.pop(id(body), None)
             block = self._block(body.copy(), "derived", scope.block, env, columns)
             return written, Source(self._unique(written), block=block, node=node)
         table = self.schema.find(schema, name)
@@ -221,7 +226,7 @@ class Resolver:
         self.tables.append((source, node))
         return written, source
 
-    def _derived(self, node: exp.Expression, scope: _Scope) -> tuple[str, Source]:
+    def _derived(self, node: exp.Expr, scope: _Scope) -> tuple[str, Source]:
         if not isinstance(node, exp.Subquery) or not isinstance(node.this, exp.Query):
             word = "LATERAL" if isinstance(node, exp.Lateral) else "a parenthesised join"
             if isinstance(node, exp.Values):
@@ -245,7 +250,7 @@ class Resolver:
 
     # ------------------------------------------------------------------------------------------------ expressions
 
-    def _expr(self, node: exp.Expression, scope: _Scope, two_valued: bool) -> exp.Expression:
+    def _expr(self, node: exp.Expr, scope: _Scope, two_valued: bool) -> exp.Expr:
         """A copy with columns resolved and sub-queries taken out. two_valued: UNKNOWN is as good as false here."""
         if isinstance(node, exp.Column):
             return self._column(node, scope)
@@ -258,22 +263,22 @@ class Resolver:
         self.checker.node(node)
         result = node.copy()
         for name, value in node.args.items():
-            if isinstance(value, exp.Expression):
+            if isinstance(value, exp.Expr):
                 result.set(name, self._expr(value, scope, _inherits(node, name, two_valued)))
             elif isinstance(value, list):
                 inherits = _inherits(node, name, two_valued)
                 result.set(
-                    name, [self._expr(v, scope, inherits) if isinstance(v, exp.Expression) else v for v in value]
+                    name, [self._expr(v, scope, inherits) if isinstance(v, exp.Expr) else v for v in value]
                 )
         return result
 
-    def _scalar(self, node: exp.Subquery, scope: _Scope) -> exp.Expression:
+    def _scalar(self, node: exp.Subquery, scope: _Scope) -> exp.Expr:
         block = self._block(node, "scalar", scope.block, scope)
         if len(block.outputs) != 1:
             self.problems.refuse("a sub-query used as a value must have one column", "select one column", node)
         return self._placeholder(block)
 
-    def _in(self, node: exp.In, scope: _Scope, two_valued: bool) -> exp.Expression:
+    def _in(self, node: exp.In, scope: _Scope, two_valued: bool) -> exp.Expr:
         left = node.this
         while isinstance(left, exp.Paren):
             left = left.this
@@ -289,7 +294,7 @@ class Resolver:
     def _placeholder(block: Block) -> exp.Placeholder:
         return exp.Placeholder(this=block.name)
 
-    def _column(self, node: exp.Column, scope: _Scope) -> exp.Expression:
+    def _column(self, node: exp.Column, scope: _Scope) -> exp.Expr:
         if node.args.get("db") or isinstance(node.this, exp.Star):
             self.problems.refuse(
                 f"{node.sql(self.dialect)}: columns are named alias.column", "give the table an alias", node
@@ -320,7 +325,7 @@ class Resolver:
         hint = f"did you mean {f'{qualifier}.' if qualifier else ''}{near}?" if near else "correct the name"
         self.problems.refuse(f"column {f'{qualifier}.' if qualifier else ''}{name} does not exist here", hint, node)
 
-    def _name(self, identifier: exp.Expression | None) -> str:
+    def _name(self, identifier: exp.Expr | None) -> str:
         """An identifier as the catalogue has it: PostgreSQL folds what is not quoted to lower case."""
         if identifier is None:
             return ""
@@ -333,7 +338,7 @@ def _derived_scope(scope: _Scope) -> _Scope:
     return _Scope(scope.block, scope.parent, ctes=scope.ctes)
 
 
-def _inherits(node: exp.Expression, argument: str, two_valued: bool) -> bool:
+def _inherits(node: exp.Expr, argument: str, two_valued: bool) -> bool:
     if isinstance(node, exp.And | exp.Or | exp.Paren):
         return two_valued
     if isinstance(node, exp.If):

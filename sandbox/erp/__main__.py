@@ -52,8 +52,10 @@ async def _run(arguments: argparse.Namespace, secret: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, done.set)
     async with ErpSandbox(record=arguments.record, client_secret=secret, **_settings(arguments)) as sandbox:
-        gc.freeze()  # rows are many and without cycles: walking them would only make latency
-        gc.set_threshold(200_000, 50, 100)
+        gc.freeze()
+        gc.set_threshold(
+            10_000, 1_000_000, 1_000_000
+        )  # rows are many and make no cycles: never walk the old ones
         print(orjson.dumps({"url": sandbox.url, "pid": os.getpid()}).decode(), flush=True)
         await done.wait()
 

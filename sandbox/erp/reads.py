@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -65,29 +66,34 @@ class Reader:
 
     def _many(self, table: Table, target: Target, prefer: str) -> Answer:
         schema, query = table.schema, target.query
-        clauses = parse_filter(schema.name, query.filter) if query.filter else ()
-        found = [
-            (key, row)
-            for key, row in self._candidates(table, dict(clauses))
-            if self.visible(schema, key, query) and satisfies(schema, row.fields, clauses)
-        ]
+        found = self._matching(table, query)
         answer: dict[str, Any] = {"@odata.context": f"{self.base}/data/$metadata#{schema.name}"}
         if query.count:
             answer["@odata.count"] = len(found)
+        begin = query.skip
         if query.after is not None:
-            found = [item for item in found if item[1].rec_id > query.after]
-        elif query.skip:
-            found = found[query.skip :]
-        if query.top is not None:
-            found = found[: query.top]
+            begin = bisect_right(found, query.after, key=_rec_id)
+        end = len(found) if query.top is None else min(len(found), begin + query.top)
         size = self._page_size(prefer)
-        page = found[:size]
+        page = found[begin : min(end, begin + size)]
         answer["value"] = [self._shown(schema, key, row, query) for key, row in page]
-        if len(found) > size:
+        if end > begin + size:
             answer["@odata.nextLink"] = self._next(schema, query, page[-1][1].rec_id, size)
         return 200, [JSON], orjson.dumps(answer)
 
-    def _candidates(self, table: Table, wanted: dict[str, Any]) -> Iterable[tuple[Key, Row]]:
+    def _matching(self, table: Table, query: Query) -> list[tuple[Key, Row]]:
+        """The records the caller may see that meet the filter, in creation order."""
+        schema = table.schema
+        clauses = parse_filter(schema.name, query.filter) if query.filter else ()
+        found = self._candidates(table, dict(clauses))
+        if schema.company and not query.cross_company:
+            home = self.settings.default_company.upper()
+            found = [item for item in found if item[0][0] == home]
+        if clauses:
+            found = [item for item in found if satisfies(schema, item[1].fields, clauses)]
+        return found
+
+    def _candidates(self, table: Table, wanted: dict[str, Any]) -> list[tuple[Key, Row]]:
         """Few records that may match, by key or index; else all."""
         schema = table.schema
         keys: Iterable[Key] | None = None
@@ -99,8 +105,8 @@ class Reader:
         elif table.index_field is not None and wanted.get(table.index_field):
             keys = table.by_value.get(wanted[table.index_field], ())
         if keys is None:
-            return table.in_order().items()
-        return [(k, table.rows[k]) for k in keys if k in table.rows]
+            return list(table.in_order().items())
+        return sorted([(k, table.rows[k]) for k in keys if k in table.rows], key=_rec_id)
 
     def _page_size(self, prefer: str) -> int:
         size = self.settings.page_size
@@ -146,6 +152,10 @@ class Reader:
         if target.name == "$metadata":
             return 200, [_XML], metadata().encode()
         raise no_resource(target.raw)
+
+
+def _rec_id(item: tuple[Key, Row]) -> int:
+    return item[1].rec_id
 
 
 def _check_names(schema: SetSchema, query: Query) -> None:

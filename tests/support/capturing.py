@@ -1,4 +1,5 @@
-"""Helpers around a captured PostgreSQL: a consumer that stores nothing but remembers everything, and waits with a deadline."""
+"""Helpers around a captured PostgreSQL: a consumer that stores nothing but remembers everything, and waits
+with a deadline."""
 
 from __future__ import annotations
 
@@ -72,7 +73,12 @@ def snapshot(capture: Capture) -> tuple[Seen, CommitPos]:
 
 
 def stream_until(
-    capture: Capture, resume: ResumePoint, enough: Callable[[Seen], Any], *, ack: bool = True, seconds: float = 30.0
+    capture: Capture,
+    resume: ResumePoint,
+    enough: Callable[[Seen], Any],
+    *,
+    ack: bool = True,
+    seconds: float = 30.0,
 ) -> Seen:
     """Consume until `enough`; a fresh generator each time, closed afterwards."""
     seen = Seen()
@@ -127,15 +133,22 @@ class Source:
         return row[0] if row else None
 
     def slot_active(self) -> bool:
-        return bool(self.one("SELECT count(*) FROM pg_replication_slots WHERE database = current_database() AND active"))
+        return bool(
+            self.one(
+                "SELECT count(*) FROM pg_replication_slots WHERE database = current_database() AND active"
+            )
+        )
 
 
 @contextmanager
 def source_at(dsn: str) -> Iterator[Source]:
     """A Source whose captures are closed and whose slots are free at the end."""
-    with psycopg.connect(dsn, autocommit=True) as sql:
-        source = Source(dsn, sql)
+    source = Source(dsn, psycopg.connect(dsn, autocommit=True))
+    try:
         yield source
+    finally:
         for capture in source.made:
             capture.close()
-        until(lambda: not source.slot_active(), what="slots released")
+        if not source.sql.broken:
+            until(lambda: not source.slot_active(), what="slots released")
+        source.sql.close()

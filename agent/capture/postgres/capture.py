@@ -66,13 +66,14 @@ class PostgresCapture:
 
     def check(self, resume: ResumePoint) -> SourceIdentity:
         """See the port. The caller compares system id and timeline with what it knows."""
+        self._checks.server_fits(resume)
         conn = wire.connect(self._dsn, replication=True)
         try:
             system, timeline, at, _ = wire.run(conn, "IDENTIFY_SYSTEM", self._dsn)[0]
         finally:
             conn.close()
         flushed = parse_lsn(str(at))
-        self._checks.all(resume, flushed, self._grace)
+        self._checks.tables_and_slot_fit(resume, flushed, self._grace)
         return SourceIdentity(str(system), int(timeline or 0), position_before(flushed))
 
     def relations(self) -> tuple[Relation, ...]:

@@ -131,3 +131,12 @@ def _table(rows: list[tuple[Any, ...]]) -> CapturedTable:
         return CapturedTable(schema, table, None, "", "", False)
     columns = tuple(Column(*row[6:10]) for row in rows if row[6] is not None)
     return CapturedTable(schema, table, Relation(oid, schema, table, columns), kind, identity, has_key)
+
+
+def all_tables(dsn: str) -> list[tuple[str, str]]:
+    """(schema, table) of every ordinary table the source has. Raises SourceError, SourceUnavailable."""
+    catalogue = Catalogue(dsn)
+    try:
+        return [(row[0], row[1]) for row in catalogue.ask("all_tables")]
+    finally:
+        catalogue.close()

@@ -36,10 +36,9 @@ class Checks:
         self._catalogue = catalogue
         self._publication, self._slot, self._tables, self._create = publication, slot, tables, create
 
-    def all(self, resume: ResumePoint, flushed: int, grace_seconds: float) -> None:
+    def tables_and_slot_fit(self, resume: ResumePoint, flushed: int, grace_seconds: float) -> None:
         """Raise SourceError on the first thing that is wrong. flushed: how far the server's WAL is (an
         LSN)."""
-        self._server(resume)
         for table in self._catalogue.tables(self._tables):
             self._table(table)
         self._readable()
@@ -104,7 +103,8 @@ class Checks:
         if not self._create:
             raise self._refuse(f"there is no replication slot {self._slot}", self._dba())
 
-    def _server(self, resume: ResumePoint) -> None:
+    def server_fits(self, resume: ResumePoint) -> None:
+        """Raise SourceError when the server or our role on it is not made for replication."""
         server = self._catalogue.server()
         if server.wal_level != "logical":
             raise self._refuse(
@@ -114,7 +114,7 @@ class Checks:
         if server.standby:
             raise self._refuse("the source is a standby", "give the primary's address")
         if not server.may_replicate:
-            raise self._refuse("the role may not replicate", "ALTER ROLE … WITH REPLICATION")
+            raise self._refuse("the role may not replicate", "let a DBA run: ALTER ROLE … WITH REPLICATION")
         if (
             resume.position is None
             and server.slots_used >= server.slots_allowed

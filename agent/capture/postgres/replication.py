@@ -35,6 +35,7 @@ from agent.model.ids import CommitPos
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 _XLOG, _KEEPALIVE = b"wk"
 MAX_MESSAGES = 65_536  # read at a stretch before the clock is looked at (a long redelivery makes no batch)
+MAX_SILENCE = 300.0  # seconds a consumer may sit on a batch before the server may hang up on us
 FAREWELL = 0.5  # seconds
 STATUS_GAP = 0.2  # seconds between status updates while batches follow one another
 _PATIENCE = "SELECT extract(epoch FROM current_setting('wal_sender_timeout')::interval)"
@@ -282,9 +283,12 @@ class ReplicationStream:
             self._asked_at = now
 
     def _beat(self) -> None:
-        """While the consumer works on a batch, somebody has to show the server that we live."""
+        """While the consumer works on a batch, somebody has to show the server that we live.
+
+        Not for ever: a server that is being stopped waits for as long as we claim to live and do not confirm.
+        """
         while not self._stop.wait(self._every):
-            if self._lock.acquire(blocking=False):
+            if time.monotonic() - self._yielded < MAX_SILENCE and self._lock.acquire(blocking=False):
                 try:
                     self._send_status()
                 except psycopg.Error:

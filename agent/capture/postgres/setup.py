@@ -10,7 +10,7 @@ from psycopg import sql
 
 from agent.capture.postgres import wire
 from agent.capture.postgres.catalogue import Catalogue, TableNames
-from agent.errors import SourceError
+from agent.errors import SourceError, SourceUnavailable
 
 PUBLISH: LiteralString = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
 LOCK_TIMEOUT: LiteralString = "SET lock_timeout = '5s'"
@@ -65,7 +65,8 @@ def ensure_publication(dsn: str, catalogue: Catalogue, publication: str, tables:
         wire.run(conn, statement, dsn)
     except SourceError as error:
         # A publication needs the tables' owner; whoever that is can run what we could not.
-        error.remedy = f"let the owner of the tables run: {statement};"
+        if not isinstance(error, SourceUnavailable):
+            error.remedy = f"let the owner of the tables run: {statement};"
         raise
     finally:
         conn.close()

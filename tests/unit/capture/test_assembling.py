@@ -1,4 +1,5 @@
-"""From raw messages to batches, over a scripted socket: nothing lost, nothing doubled, wherever the store stands."""
+"""From raw messages to batches, over a scripted socket: nothing lost, nothing doubled, wherever the store
+stands."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ class Txn:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Txn]:
-    """Transactions whose rows name, in their text, the version of the table's shape they were written under."""
+    """Transactions whose rows name, in their text, the version of the table's shape they were written
+    under."""
     txns: list[Txn] = []
     versions = dict.fromkeys((1, 2), 0)
     told: dict[int, int] = {}
@@ -68,7 +70,8 @@ def _row(draw: st.DrawFn, txn: Txn, ref: int, version: int) -> None:
 
 
 class ScriptedSocket:
-    """Stands for the pq connection: gives messages, and now and then nothing; then tells the reader to stop."""
+    """Stands for the pq connection: gives messages, and now and then nothing; then tells the reader to
+    stop."""
 
     def __init__(self, script: list[bytes | None], interrupt: Interrupt) -> None:
         self._script, self._interrupt = list(script), interrupt
@@ -167,8 +170,8 @@ def test_wherever_the_store_stands_exactly_the_rest_comes_once_and_in_its_shape(
     script = data.draw(st.composite(script_of)(txns), label="script")
     batches = read(script, resume, max_rows=data.draw(st.integers(1, 7), label="batch rows"))
 
-    handed: dict[int, list[RowChange]] = {txns[done].position: txns[done].rows[:open_rows]} if open_rows else {}
-    completed: list[int] = []
+    handed: dict[int, list[RowChange]] = {txns[done].position: txns[done].rows[:open_rows]} if open_rows else
+    {} completed: list[int] = []
     shape: dict[int, str] = {}
     for batch in batches:
         shape.update({r.ref: r.columns[0].name for r in batch.relations})

@@ -10,7 +10,9 @@ from agent.capture.postgres.copytext import parse_line
 from agent.capture.postgres.lsn import flush_lsn, lsn_text, parse_lsn, position_before
 
 _ESCAPES = {"\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
-fields = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(sorted(_ESCAPES))))
+fields = st.one_of(
+    st.none(), st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(sorted(_ESCAPES)))
+)
 
 
 def copied(row: tuple[str | None, ...]) -> bytes:

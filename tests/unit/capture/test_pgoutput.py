@@ -104,8 +104,8 @@ def test_begin_and_commit_carry_position_time_and_transaction() -> None:
 
 
 def test_a_relation_names_its_columns_types_and_key() -> None:
-    message = wire.relation(16_400, "legacy", "kündün", [("id", 23, -1, True), ("größe", 1700, 786_438, False)], "i")
-    assert pgoutput.decode_relation(message) == (
+    message = wire.relation(16_400, "legacy", "kündün", [("id", 23, -1, True), ("größe", 1700, 786_438,
+    False)], "i") assert pgoutput.decode_relation(message) == (
         16_400, "legacy", "kündün", "i", (("id", 23, -1, True), ("größe", 1700, 786_438, False)),
     )  # fmt: skip
 

@@ -69,3 +69,8 @@ SELECT w.nspname || '.' || w.relname
   FROM unnest(%s::text[], %s::text[]) AS w (nspname, relname)
  WHERE NOT has_schema_privilege(w.nspname, 'USAGE')
     OR NOT has_table_privilege(format('%%I.%%I', w.nspname, w.relname), 'SELECT');
+
+-- name: all_tables
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_toast%%'
+  AND n.nspname NOT LIKE 'pg_temp%%' ORDER BY 1, 2

@@ -114,3 +114,9 @@ def apply_batch(
         conn.execute("; ".join(change_sql(schema, c, mirror_ref) for c in batch))
     for maintained, keys in zip(kept, before, strict=True):
         maintained.evaluate(keys | maintained.affected(changed))
+
+
+def create_mirror(conn: psycopg.Connection[Any], schema: RandomSchema, rows: Iterable[Change]) -> None:
+    """The schema's tables in place of the mirror's views, with these rows."""
+    statements = [f'CREATE SCHEMA "{MIRROR}"', *schema.ddl(mirror_ref)]
+    conn.execute("; ".join([*statements, *(change_sql(schema, c, mirror_ref) for c in rows)]))

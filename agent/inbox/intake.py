@@ -81,6 +81,11 @@ class Intake:
         ):
             self._relation_ids[ref] = (relation_id, _relation(ref, schema, table, columns))
 
+    @property
+    def relations(self) -> tuple[Relation, ...]:
+        """The newest shape of every table captured so far."""
+        return tuple(relation for _, relation in self._relation_ids.values())
+
     def pin(self, identity: SourceIdentity) -> None:
         """Record which incarnation of the source this stream follows."""
         with self._conn.transaction():

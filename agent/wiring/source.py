@@ -10,6 +10,8 @@ from typing import Any
 
 import psycopg
 
+from agent.capture.postgres.capture import PostgresCapture
+from agent.capture.postgres.catalogue import all_tables
 from agent.decide.brake import BrakeRules
 from agent.decide.plan import EntityPlan, ReferencePlan, TargetPlan
 from agent.decide.write import Decider
@@ -18,8 +20,9 @@ from agent.derive.deriver import Deriver
 from agent.derive.keys import SourceKeys
 from agent.derive.steps import StepCutter, Watched, own_links
 from agent.derive.tables import MappingTables
-from agent.errors import MappingError
+from agent.errors import MappingError, SourceError, SourceUnavailable
 from agent.identity.ids import entity_id, key_text, net_moves
+from agent.inbox.intake import Intake
 from agent.mapping.compile import compile_mapping
 from agent.mapping.schema import SourceSchema
 from agent.mapping.verify import describe, prepare_all
@@ -27,17 +30,86 @@ from agent.mirror.merge import Mirror
 from agent.mirror.tables import ensure_indexes, ensure_table, mirror_schema
 from agent.model.changes import Relation
 from agent.model.mapping import CompiledMapping, TableName
+from agent.ports import Observer
 from canonical.entities import ENTITIES
 from canonical.ownership import compile_ownership
 from cdc_config.loader import load_profile
 from cdc_config.models import Config, MappingConfig
 from cdc_config.profile import Profile
+from cdc_config.secrets import resolve
 
 # One plan for the life of a session, found by keys and never by scanning: a batch must cost the same whatever the mirror holds.
 _SESSION = (
     "SET jit = off", "SET plan_cache_mode = force_generic_plan", "SET enable_hashjoin = off", "SET enable_mergejoin = off",
     "SET enable_seqscan = off", "SET temp_buffers = '32MB'", "SET work_mem = '32MB'", "SET timezone = 'UTC'",
 )  # fmt: skip
+
+
+class SourceFactory:
+    """Makes what the loops of one source need, from configuration, secrets and the source's own catalogue."""
+
+    def __init__(self, config: Config, source: str) -> None:
+        self._config = config
+        self._source = source
+        self._settings = config.sources[source]
+
+    def check(self) -> None:
+        """Refuse at start what would only fail later: a secret, a mapping, a source that cannot be captured."""
+        try:
+            capture = self.capture(None)
+        except SourceUnavailable:
+            return  # a source that is down now is waited for, not refused
+        compile_source(self._config, self._source, capture.relations())
+        capture.close()
+
+    def capture(self, observer: Observer | None) -> PostgresCapture:
+        """A capture of the tables that the mappings read. Raises SourceUnavailable, SourceError, MappingError."""
+        dsn = resolve(self._settings.dsn)
+        return PostgresCapture(
+            dsn, publication=self._settings.publication, slot=self._settings.slot, tables=self._tables(dsn),
+            create=self._settings.create, max_slice_rows=self._settings.max_slice_rows,
+            snapshot_rows_per_second=self._settings.snapshot_rows_per_second, observer=observer,
+        )  # fmt: skip
+
+    def deriver(self, conn: psycopg.Connection[Any], on_commit: Callable[[], None]) -> Deriver:
+        """A deriver on `conn`, its mappings compiled against the source's tables as they are now.
+
+        Where the source is down, against what was captured of it: what is in the inbox is derived all the same.
+        """
+        intake = Intake(conn, self._source)
+        try:
+            capture = self.capture(None)
+            relations: Sequence[Relation] = capture.relations()
+            capture.close()
+        except SourceUnavailable:
+            relations = intake.relations
+            if not relations:
+                raise
+        if intake.state.snapshot_state == "done":
+            self._refuse_unsnapshotted(relations, intake.relations)
+        mappings = compile_source(self._config, self._source, relations)
+        return build_deriver(
+            conn,
+            self._config,
+            self._source,
+            intake.stream_id,
+            intake.incarnation,
+            mappings,
+            relations,
+            on_commit,
+        )
+
+    def _refuse_unsnapshotted(self, relations: Sequence[Relation], captured: Sequence[Relation]) -> None:
+        have = {(r.schema, r.table) for r in captured}
+        for relation in relations:
+            if (relation.schema, relation.table) not in have:
+                raise SourceError(
+                    f"table {relation.schema}.{relation.table} is mapped now, but was not part of the snapshot",
+                    where=f"source {self._source}", remedy="`coexist source resnapshot`, which reads every mapped table anew",
+                )  # fmt: skip
+
+    def _tables(self, dsn: str) -> tuple[tuple[str, str], ...]:
+        return captured_tables(self._config, self._source, all_tables(dsn))
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ CREATE TEMP TABLE IF NOT EXISTS {dirty} ({key_columns}, _txn bigint NOT NULL, _o
 ON COMMIT DELETE ROWS
 
 -- name: create_evaluated
-CREATE TEMP TABLE IF NOT EXISTS {evaluated} ({columns}, _number integer GENERATED ALWAYS AS IDENTITY, PRIMARY KEY ({keys}))
+CREATE TEMP TABLE IF NOT EXISTS {evaluated} ({columns}, _number integer GENERATED ALWAYS AS IDENTITY UNIQUE, PRIMARY KEY ({keys}))
 ON COMMIT DELETE ROWS
 
 -- name: mark_root

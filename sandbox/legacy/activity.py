@@ -1,13 +1,14 @@
 """Activity on a loaded book: several connections with open transactions side by side, the same per seed.
 
-One activity at a time may work on a book: what it touches is reserved in memory, not in the database.
+One activity at a time may work on a book: what it touches is reserved in memory, not in the database. One that lost its
+connection is thrown away; a new one reads the book as it stands.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from types import TracebackType
@@ -116,12 +117,14 @@ class Activity:
             self.step()
         return self.finish()
 
-    def run(self, rate: float, seconds: float) -> Totals:
-        """About `rate` transactions per second for `seconds`, then `finish`; less when the database is
-        slower."""
+    def run(self, rate: float, seconds: float, stop: Callable[[], bool] = lambda: False) -> Totals:
+        """About `rate` transactions per second for `seconds` or until `stop`, then `finish`.
+
+        Less when the database is slower. `totals` may be read meanwhile, from another thread too.
+        """
         begin = time.monotonic()
         done = 0
-        while (now := time.monotonic() - begin) < seconds:
+        while (now := time.monotonic() - begin) < seconds and not stop():
             if done < rate * now:
                 self.step()
                 done += 1

@@ -192,3 +192,31 @@ def test_the_command_line_makes_a_book_and_works_on_it(
     assert said["huge"] == {"rows": 50}
     monkeypatch.delenv("LEGACY_DSN")
     assert cli.main() == 2
+
+
+def test_a_long_note_lies_out_of_line_so_that_other_updates_leave_it_out(
+    legacy: psycopg.Connection, new_database: str
+) -> None:
+    with Activity(new_database, seed=1, weights=["customer_note", "draft_note"], rolled_back=0) as activity:
+        activity.steps(40)
+    for table in ("arcust", "arinvh"):
+        long = f"SELECT count(*) FROM fin.{table} WHERE length(note_tx) > 2100"
+        assert int(str(_one(legacy, long))) > 0
+        assert _one(legacy, f"{long} AND pg_column_toast_chunk_id(note_tx) IS NULL") == 0
+
+
+def test_an_activity_whose_database_died_is_replaced_by_a_new_one(
+    legacy: psycopg.Connection, new_database: str
+) -> None:
+    activity = Activity(new_database, seed=1)
+    activity.step()
+    legacy.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with pytest.raises(psycopg.OperationalError):
+        activity.steps(100)
+    activity.close()
+    with Activity(new_database, seed=2) as second:
+        second.steps(50)
+    assert violations(legacy) == {}

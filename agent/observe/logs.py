@@ -22,8 +22,13 @@ _SECRET_NAMES = re.compile(
 )
 
 
-def configure(style: Style | None = None, level: str = "info", stream: TextIO | None = None) -> None:
-    """Set logging up for this process. style None: console on a terminal, else JSON."""
+def configure(style: Style | None = None, level: str | None = None, stream: TextIO | None = None) -> None:
+    """Set logging up for this process. style None: console on a terminal, else JSON.
+
+    A call that asks for nothing in particular leaves what was set up before.
+    """
+    if style is None and level is None and stream is None and structlog.is_configured():
+        return
     out = stream or sys.stderr
     if style is None:
         style = "console" if out.isatty() else "json"
@@ -42,7 +47,9 @@ def configure(style: Style | None = None, level: str = "info", stream: TextIO | 
             _redact,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[(level or "info").upper()]
+        ),
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from agent.errors import PolicyRefused, TargetError, TargetUnavailable
-from agent.model.commands import Action, CallResult, ChildWrite, RecordKey
+from agent.model.commands import Action, Call, CallResult, ChildWrite, RecordKey
 from agent.model.ids import EntityId, ObjectName, TargetName
 from agent.profile import canonicalise, marker_of
 from tests.contract.target.conftest import LE, PROFILE, SECRET, Estate
@@ -263,6 +263,36 @@ async def test_one_operation_that_fails_inside_a_batch_is_unknown_alone(erp: Est
     ]
     await erp.control("faults", {"kind": "status", "status": 500, "match": match})
     assert kinds(await erp.sent(*updates)) == ["accepted"] * 3 + ["unknown", "accepted"]
+
+
+async def test_work_done_late_is_found_only_afterwards_so_a_first_no_is_not_final(erp: Estate) -> None:
+    await erp.with_customer()
+    payment = erp.payment(5, "3.00")
+    await erp.fault("late", seconds=60)
+    assert kinds(await erp.sent(payment)) == ["unknown"]
+    assert await erp.target.find(payment.key, {}, payment.marker) == []
+    assert len(await erp.target.find(payment.key, {}, payment.marker)) == 1
+
+
+async def test_under_a_rate_limit_everything_arrives_once_and_only_what_had_left_meets_a_closed_door(
+    erp: Estate,
+) -> None:
+    await erp.sent(erp.customer("C0"))
+    await erp.control("settings", {"rate": [10, 1], "retry_after": True})
+
+    async def deliver(call: Call) -> None:
+        while True:
+            (result,) = await erp.sent(call)
+            if result.kind == "accepted":
+                return
+            assert result.retry_after is not None, result
+            await asyncio.sleep((result.retry_after - datetime.now(UTC)).total_seconds())
+
+    await asyncio.gather(*(deliver(erp.customer(f"C{n}")) for n in range(1, 26)))
+    assert len(erp.effects("Parties")) == 26
+    counters = await erp.control("counters", method="GET")
+    windows, in_flight = 3, 4
+    assert counters["inside_retry_after"] <= windows * (in_flight - 1)
 
 
 async def test_nothing_leaves_inside_a_retry_after_window(erp: Estate) -> None:

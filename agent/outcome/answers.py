@@ -52,8 +52,12 @@ def _missing(question: Question, profile: ObjectProfile, target: TargetSpec) -> 
     call, record = question.call, question.record
     action = call.action if call else None
     unknown = question.kind is QuestionKind.UNKNOWN
-    if action is Action.DELETE and unknown:
-        return _done(question, None, {})
+    if action is Action.DELETE:
+        return (
+            _done(question, None, {})
+            if unknown
+            else Answer("read_back", CommandState.WAITING, _deleted(question))
+        )
     if action is Action.CREATE or (action is None and record.lifecycle == "absent"):
         if unknown and question.taken_over and not profile.protection.key:
             return _park(
@@ -63,7 +67,7 @@ def _missing(question: Question, profile: ObjectProfile, target: TargetSpec) -> 
                 "look for it at the target; replay sends it again, skip leaves it out",
             )
         return Answer("absent" if unknown else "read_back", CommandState.WAITING)
-    gone: dict[str, Any] = {"lifecycle": "absent", "agreed": {}, "token": None, "native_id": None}
+    gone = _deleted(question)
     if question.command_kind == "delete":
         return Answer("read_back", CommandState.WAITING, gone)
     return _park(
@@ -73,6 +77,13 @@ def _missing(question: Question, profile: ObjectProfile, target: TargetSpec) -> 
         "replay creates it again, skip leaves it deleted",
         {} if "at" in question.progress else gone,
     )
+
+
+def _deleted(question: Question) -> dict[str, Any]:
+    progress = question.progress
+    if "at" in progress:
+        return {"documents": progress["documents"]}
+    return {"lifecycle": "absent", "agreed": {}, "token": None, "native_id": None}
 
 
 def _was_done(question: Question, there: Found, actual: Json, profile: ObjectProfile) -> bool:

@@ -100,6 +100,8 @@ async def _adopt(
 ) -> int:
     if not page:
         return 0
+    statement = _SQL["adopt_by_entity" if target.objects[name].server_key else "adopt_by_key"]
     async with connect() as conn:
         args = {"target": target.name, "object": name, "rows": dumps(list(page))}
-        return int((await conn.execute(_SQL["adopt"], args)).rowcount)
+        row = await (await conn.execute(statement, args)).fetchone()
+    return int(row[0]) if row else 0

@@ -1,6 +1,6 @@
 -- name: take
 WITH taken AS MATERIALIZED (
-    SELECT c.command_id, c.object, c.entity_id, c.legal_entity, c.kind, c.step, c.wanted, c.refs, c.own_change,
+    SELECT c.command_id, c.object, c.entity_id, coalesce(r.legal_entity, c.legal_entity) AS legal_entity, c.kind, c.step, c.wanted, c.refs, c.own_change,
            c.historical, c.defer_refs, c.attempts, c.call_id, c.correlation, c.event_id,
            r.external_key, r.lifecycle, r.native_id, r.token, r.agreed, r.documents
     FROM coexist.command c
@@ -64,7 +64,7 @@ WHERE c.command_id = v.command_id AND c.state = ANY(%(from)s)
 -- name: open_exceptions
 INSERT INTO coexist.exception (stage, subject, entity, entity_id, target, object, command_id, code, message, remedy,
                                diagnostics)
-SELECT 'apply', format('record:%%s:%%s:%%s', %(target)s, v.object, v.entity_id), v.object, v.entity_id, %(target)s,
+SELECT 'apply', format('record:%%s:%%s:%%s', %(target)s::text, v.object, v.entity_id), v.object, v.entity_id, %(target)s,
        v.object, v.command_id, v.code, v.message, v.remedy, v.diagnostics
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS v(command_id bigint, object text, entity_id uuid, code text,
                                               message text, remedy text, diagnostics jsonb)

@@ -69,14 +69,14 @@ WITH v AS MATERIALIZED (
     FROM moved m WHERE m.call_id IS NOT NULL
 ), crossed AS (
     INSERT INTO coexist.cross_reference (entity, entity_id, system, legal_entity, native_id, role, method)
-    SELECT m.object, m.entity_id, %(target)s, coalesce(r.legal_entity, ''), m.patch->>'reference',
+    SELECT m.object, m.entity_id, %(target)s::text, coalesce(r.legal_entity, ''), m.patch->>'reference',
            coalesce(m.patch->>'role', 'original'), coalesce(m.patch->>'method', 'created')
     FROM moved m JOIN coexist.record r ON r.target = %(target)s AND r.object = m.object AND r.entity_id = m.entity_id
     WHERE m.patch ? 'reference'
     ON CONFLICT DO NOTHING
 ), audited AS (
     INSERT INTO coexist.audit (actor, action, subject, details)
-    SELECT 'agent', 'conflict', format('record:%%s:%%s:%%s', %(target)s, m.object, m.entity_id), m.patch->'conflict'
+    SELECT 'agent', 'conflict', format('record:%%s:%%s:%%s', %(target)s::text, m.object, m.entity_id), m.patch->'conflict'
     FROM moved m WHERE m.patch ? 'conflict'
 ), closed AS (
     UPDATE coexist.exception x

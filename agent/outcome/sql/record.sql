@@ -72,7 +72,7 @@ UPDATE coexist.request SET closed_at = %(now)s WHERE request_id = ANY(%(requests
 -- name: open_exceptions
 INSERT INTO coexist.exception (stage, subject, entity, entity_id, target, object, command_id, code, message, remedy,
                                diagnostics)
-SELECT 'apply', format('record:%%s:%%s:%%s', %(target)s, v.object, v.entity_id), v.object, v.entity_id, %(target)s,
+SELECT 'apply', format('record:%%s:%%s:%%s', %(target)s::text, v.object, v.entity_id), v.object, v.entity_id, %(target)s,
        v.object, v.command_id, v.code, v.message, v.remedy, v.diagnostics
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS v(command_id bigint, object text, entity_id uuid, code text,
                                               message text, remedy text, diagnostics jsonb)

@@ -71,12 +71,12 @@ async def get(server: ObservationServer, path: str) -> tuple[int, str]:
 async def test_metrics_are_served(server: ObservationServer, observer: Observer) -> None:
     observer.count("captured_rows", 3, source="finance")
     observer.gauge("lag_seconds", 1.5, source="finance")
-    observer.observe("request_seconds", 0.02, target="erp")
+    observer.observe("target_request_seconds", 0.02, target="erp")
     status, text = await get(server, "/metrics")
     assert status == 200
     assert 'coexist_captured_rows_total{source="finance"} 3.0' in text
     assert 'coexist_lag_seconds{source="finance"} 1.5' in text
-    assert 'coexist_request_seconds_bucket{le="0.02",target="erp"} 1.0' in text
+    assert 'coexist_target_request_seconds_bucket{le="0.02",target="erp"} 1.0' in text
 
 
 @pytest.mark.parametrize("labels", [{}, {"sauce": "finance"}, {"source": "a", "target": "b"}])

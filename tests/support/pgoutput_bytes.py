@@ -43,7 +43,9 @@ def insert(oid: int, new: Sequence[Value]) -> bytes:
     return b"I" + struct.pack(">I", oid) + b"N" + values(new)
 
 
-def update(oid: int, new: Sequence[Value], old: Sequence[Value] | None = None, *, full: bool = False) -> bytes:
+def update(
+    oid: int, new: Sequence[Value], old: Sequence[Value] | None = None, *, full: bool = False
+) -> bytes:
     before = b"" if old is None else (b"O" if full else b"K") + values(old)
     return b"U" + struct.pack(">I", oid) + before + b"N" + values(new)
 

@@ -162,13 +162,17 @@ class ReplicationStream:
     def _await_farewell(self) -> None:
         """Until the server let go of the slot, so that the next reader finds it free; not for long."""
         until = time.monotonic() + FAREWELL
+        copying = True
         while (left := until - time.monotonic()) > 0:
-            size, _ = self._pgconn.get_copy_data(1)
-            if size < 0:
+            if copying:
+                size, _ = self._pgconn.get_copy_data(1)
+                copying = size >= 0
+                if size != 0:
+                    continue
+            elif not self._pgconn.is_busy() and self._pgconn.get_result() is None:
                 return
-            if size == 0:
-                select.select([self._pgconn.socket], [], [], left)
-                self._pgconn.consume_input()
+            select.select([self._pgconn.socket], [], [], left if self._pgconn.is_busy() else 0)
+            self._pgconn.consume_input()
 
     def next_batch(self) -> CaptureBatch | None:
         """What is there, or an empty batch when nothing came for a while; None when told to stop.

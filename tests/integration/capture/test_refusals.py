@@ -48,17 +48,28 @@ def test_a_healthy_source_says_which_one_it_is(source: Source) -> None:
         pytest.param([], "no table public.t", id="missing"),
         pytest.param(["CREATE VIEW t AS SELECT 1 AS id"], "no table public.t", id="a view"),
         pytest.param(["CREATE TABLE t (id int)"], "no primary key", id="keyless"),
-        pytest.param(["CREATE TABLE t (id int)", "ALTER TABLE t REPLICA IDENTITY FULL"], "no primary key",
-        id="full, keyless"), pytest.param(["CREATE TABLE t (id int PRIMARY KEY)", "ALTER TABLE t REPLICA
-        IDENTITY NOTHING"], "NOTHING", id="nothing"), pytest.param(
+        pytest.param(
+            ["CREATE TABLE t (id int)", "ALTER TABLE t REPLICA IDENTITY FULL"],
+            "no primary key",
+            id="full, keyless",
+        ),
+        pytest.param(
+            ["CREATE TABLE t (id int PRIMARY KEY)", "ALTER TABLE t REPLICA IDENTITY NOTHING"],
+            "NOTHING",
+            id="nothing",
+        ),
+        pytest.param(
             [
-                "CREATE TABLE t (id int PRIMARY KEY, b int NOT NULL)", "CREATE UNIQUE INDEX i ON t (b)",
-                "ALTER TABLE t REPLICA IDENTITY USING INDEX i", "DROP INDEX i",
+                "CREATE TABLE t (id int PRIMARY KEY, b int NOT NULL)",
+                "CREATE UNIQUE INDEX i ON t (b)",
+                "ALTER TABLE t REPLICA IDENTITY USING INDEX i",
+                "DROP INDEX i",
             ],
-            "no primary key that its replica identity could use", id="identity index gone",
+            "no primary key that its replica identity could use",
+            id="identity index gone",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_table_that_cannot_be_captured_is_named(source: Source, ddl: list[str], what: str) -> None:
     source.execute(*ddl)
     assert what in refused(source.capture("t")).what
@@ -68,13 +79,20 @@ def test_a_table_that_cannot_be_captured_is_named(source: Source, ddl: list[str]
     ("ddl", "what"),
     [
         pytest.param("CREATE PUBLICATION coexist_test FOR ALL TABLES", "FOR ALL TABLES", id="all tables"),
-        pytest.param("CREATE PUBLICATION coexist_test FOR TABLES IN SCHEMA public", "FOR ALL TABLES",
-        id="schema"), pytest.param("CREATE PUBLICATION coexist_test FOR TABLE t WITH (publish = 'insert')",
-        "pubupdate", id="inserts only"), pytest.param("CREATE PUBLICATION coexist_test FOR TABLE t WHERE (id
-        > 5)", "filters", id="row filter"), pytest.param("CREATE PUBLICATION coexist_test FOR TABLE t (id)",
-        "filters", id="column list"),
+        pytest.param(
+            "CREATE PUBLICATION coexist_test FOR TABLES IN SCHEMA public", "FOR ALL TABLES", id="schema"
+        ),
+        pytest.param(
+            "CREATE PUBLICATION coexist_test FOR TABLE t WITH (publish = 'insert')",
+            "pubupdate",
+            id="inserts only",
+        ),
+        pytest.param(
+            "CREATE PUBLICATION coexist_test FOR TABLE t WHERE (id > 5)", "filters", id="row filter"
+        ),
+        pytest.param("CREATE PUBLICATION coexist_test FOR TABLE t (id)", "filters", id="column list"),
     ],
-)  # fmt: skip
+)
 def test_a_publication_that_would_lose_changes_is_refused(source: Source, ddl: str, what: str) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, v text)", ddl)
     assert what in refused(source.capture("t")).what
@@ -83,8 +101,11 @@ def test_a_publication_that_would_lose_changes_is_refused(source: Source, ddl: s
 def test_what_the_dba_has_to_make_is_printed_as_sql(source: Source) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE u (id int PRIMARY KEY)")
     no_publication = refused(source.capture("t", "u", create=False))
-    assert 'CREATE PUBLICATION "coexist_test" FOR TABLE ONLY "public"."t", ONLY "public"."u"' in
-    no_publication.remedy source.execute("CREATE PUBLICATION coexist_test FOR TABLE t")
+    assert (
+        'CREATE PUBLICATION "coexist_test" FOR TABLE ONLY "public"."t", ONLY "public"."u"'
+        in no_publication.remedy
+    )
+    source.execute("CREATE PUBLICATION coexist_test FOR TABLE t")
     assert "lacks public.u" in refused(source.capture("t", "u", create=False)).what
     source.execute("ALTER PUBLICATION coexist_test ADD TABLE u")
     no_slot = refused(source.capture("t", "u", create=False))
@@ -134,9 +155,12 @@ def test_a_slot_ahead_of_the_store_is_refused(source: Source) -> None:
     capture = source.capture("t")
     _, position = snapshot(capture)
     source.execute("INSERT INTO t VALUES (1)")
-    source.execute("SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn()) FROM
-    pg_replication_slots WHERE database = current_database()")  # fmt: skip error = refused(capture,
-    ResumePoint(position)) assert "ahead of the store" in error.what
+    source.execute(
+        "SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn())"
+        " FROM pg_replication_slots WHERE database = current_database()"
+    )
+    error = refused(capture, ResumePoint(position))
+    assert "ahead of the store" in error.what
     assert "new snapshot" in error.remedy
 
 
@@ -145,8 +169,10 @@ def test_a_missing_slot_and_a_source_behind_us_are_refused(source: Source) -> No
     capture = source.capture("t")
     _, position = snapshot(capture)
     assert "it was restored" in refused(capture, ResumePoint(CommitPos(position + 10**12))).what
-    source.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database =
-    current_database()") assert "is gone" in refused(capture, ResumePoint(position)).what
+    source.execute(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()"
+    )
+    assert "is gone" in refused(capture, ResumePoint(position)).what
 
 
 @pytest.mark.parametrize(
@@ -162,12 +188,16 @@ def test_a_source_that_cannot_be_reached_may_come_back_and_never_shows_its_passw
         capture.check(NOTHING)
     capture.close()
     assert caught.value.disposition is Disposition.RETRY
-    assert parts["password"] not in f"{caught.value!s} {caught.value!r} {capture!r} {caught.value.__context__!r}"
+    assert (
+        parts["password"] not in f"{caught.value!s} {caught.value!r} {capture!r} {caught.value.__context__!r}"
+    )
 
 
 def test_a_dsn_that_cannot_be_read_is_refused_without_repeating_it() -> None:
-    capture = PostgresCapture("postgresqll://u:geheim@h/db", publication="p", slot="s", tables=(),
-    create=True) error = refused(capture)
+    capture = PostgresCapture(
+        "postgresqll://u:geheim@h/db", publication="p", slot="s", tables=(), create=True
+    )
+    error = refused(capture)
     capture.close()
     assert "geheim" not in f"{error!s} {error!r} {capture!r}"
 
@@ -177,14 +207,18 @@ def own_server() -> Iterator[EmbeddedServer]:
     """A server that a test may stop and restart."""
     directory = Path(tempfile.mkdtemp(prefix="coexist-test-pg-"))
     directory.chmod(0o755)
-    running = embedded.start(directory / "data", settings={"fsync": "off", "max_slot_wal_keep_size": "'32MB'"})
+    running = embedded.start(
+        directory / "data", settings={"fsync": "off", "max_slot_wal_keep_size": "'32MB'"}
+    )
     yield running
     running.stop("immediate")
     shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.mark.parametrize("mode", ["immediate", "fast"])
-def test_a_restart_of_the_source_breaks_the_stream_and_loses_nothing(own_server: EmbeddedServer, mode: str) -> None:
+def test_a_restart_of_the_source_breaks_the_stream_and_loses_nothing(
+    own_server: EmbeddedServer, mode: str
+) -> None:
     with source_at(own_server.dsn) as source:
         source.execute("CREATE TABLE t (id int PRIMARY KEY)")
         capture = source.capture("t", slot="restarted", idle_seconds=5)
@@ -239,8 +273,10 @@ def test_a_slot_whose_wal_was_removed_is_lost(own_server: EmbeddedServer) -> Non
 def test_a_source_without_logical_wal_is_refused() -> None:
     directory = Path(tempfile.mkdtemp(prefix="coexist-test-pg-"))
     directory.chmod(0o755)
-    server = embedded.start(directory / "data", settings={"wal_level": "replica", "max_replication_slots":
-    "1"}) try:
+    server = embedded.start(
+        directory / "data", settings={"wal_level": "replica", "max_replication_slots": "1"}
+    )
+    try:
         with source_at(server.dsn) as source:
             error = refused(source.capture("t"))
             assert (error.what, "postgresql.conf" in error.remedy) == ("wal_level is replica", True)

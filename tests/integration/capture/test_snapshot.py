@@ -54,7 +54,7 @@ ROWS = {
 
 def test_streamed_and_snapshotted_rows_have_the_same_text_for_every_type(source: Source) -> None:
     source.execute("CREATE TYPE public.mood AS ENUM ('so so')")
-    columns = ", ".join(f'c{i} {type_name}' for i, type_name in enumerate(ROWS))
+    columns = ", ".join(f"c{i} {type_name}" for i, type_name in enumerate(ROWS))
     source.execute(f"CREATE TABLE kinds (id int PRIMARY KEY, {columns})")
     height = max(map(len, ROWS.values()))
     inserts = [
@@ -79,8 +79,11 @@ def test_streamed_and_snapshotted_rows_have_the_same_text_for_every_type(source:
 
 
 def test_no_change_falls_between_snapshot_and_stream_while_writers_go_on(source: Source) -> None:
-    source.execute("CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL)", "INSERT INTO t SELECT g, 0 FROM
-    generate_series(1, 20000) g") capture = source.capture("t", max_slice_rows=500)
+    source.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL)",
+        "INSERT INTO t SELECT g, 0 FROM generate_series(1, 20000) g",
+    )
+    capture = source.capture("t", max_slice_rows=500)
     stop = threading.Event()
 
     def write(offset: int) -> None:
@@ -126,12 +129,13 @@ def test_tables_without_a_row_make_an_empty_snapshot_with_their_shapes(source: S
 
 def test_a_snapshot_comes_in_bounded_slices_of_one_transaction(source: Source) -> None:
     source.execute("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE b (id int PRIMARY KEY)")
-    source.execute("INSERT INTO a SELECT generate_series(1, 250)", "INSERT INTO b SELECT generate_series(1,
-    250)") batches = list(source.capture("a", "b", max_slice_rows=100).snapshot())
+    source.execute(
+        "INSERT INTO a SELECT generate_series(1, 250)", "INSERT INTO b SELECT generate_series(1, 250)"
+    )
+    batches = list(source.capture("a", "b", max_slice_rows=100).snapshot())
     pieces = [piece for batch in batches for piece in batch.slices]
     assert [(p.first_ordinal, len(p.changes), p.complete) for p in pieces] == [
-        (0, 100, False), (100, 100, False), (200, 100, False), (300, 100, False), (400, 100, False), (500, 0,
-        True),
+        (0, 100, False), (100, 100, False), (200, 100, False), (300, 100, False), (400, 100, False), (500, 0, True),
     ]  # fmt: skip
     assert len({p.commit_pos for p in pieces}) == 1
     assert [b.end_pos for b in batches] == [0] * 5 + [pieces[0].commit_pos]
@@ -163,14 +167,20 @@ def test_interrupt_ends_a_snapshot_that_waits_for_a_long_transaction(source: Sou
         long.execute("INSERT INTO t VALUES (1)")
         thread = threading.Thread(target=lambda: got.extend(capture.snapshot()))
         thread.start()
-        until(lambda: source.one("SELECT count(*) FROM pg_stat_activity WHERE query LIKE
-        'CREATE_REPLICATION_SLOT%%'")) capture.interrupt()
+        until(
+            lambda: source.one(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE_REPLICATION_SLOT%%'"
+            )
+        )
+        capture.interrupt()
         thread.join(10)
         assert not thread.is_alive()
     assert got == []
 
 
-def test_a_table_rewritten_while_the_snapshot_begins_is_noticed(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_rewritten_while_the_snapshot_begins_is_noticed(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from agent.capture.postgres.snapshot import Snapshot
 
     source.execute("CREATE TABLE t (id int PRIMARY KEY, n int)", "INSERT INTO t VALUES (1, 1)")
@@ -214,13 +224,23 @@ def test_generated_and_dropped_columns_are_left_out_alike(source: Source) -> Non
     assert before.relations == seen.relations
 
 
-def test_a_role_with_least_privilege_lives_on_what_the_dba_made_from_our_sql(source: Source, server: Any) -> None:
+def test_a_role_with_least_privilege_lives_on_what_the_dba_made_from_our_sql(
+    source: Source, server: Any
+) -> None:
     source.execute('CREATE SCHEMA "Old Books"', 'CREATE TABLE "Old Books"."Cust""omers" (id int PRIMARY KEY)')
-    source.execute('INSERT INTO "Old Books"."Cust""omers" VALUES (1)', "CREATE ROLE guest PASSWORD
-    'guest-secret'") dsn = source.dsn.replace(f"coexist:{server.password}", "guest:guest-secret")
+    source.execute(
+        'INSERT INTO "Old Books"."Cust""omers" VALUES (1)', "CREATE ROLE guest PASSWORD 'guest-secret'"
+    )
+    dsn = source.dsn.replace(f"coexist:{server.password}", "guest:guest-secret")
     tables = (("Old Books", 'Cust"omers'),)
-    options: dict[str, Any] = {"dsn": dsn, "create": False, "tables": tables, "publication": "by dba",
-    "slot": "by_dba"} try:
+    options: dict[str, Any] = {
+        "dsn": dsn,
+        "create": False,
+        "tables": tables,
+        "publication": "by dba",
+        "slot": "by_dba",
+    }
+    try:
         with pytest.raises(SourceUnavailable, match="not permitted to log in") as refused:
             source.capture(**options).check(ResumePoint(None))
         assert "guest-secret" not in str(refused.value)
@@ -247,9 +267,9 @@ def test_a_role_with_least_privilege_lives_on_what_the_dba_made_from_our_sql(sou
 _CRASHING = """
 import sys
 from agent.capture.postgres.capture import PostgresCapture
-from agent.model.changes import ResumePoint
-capture = PostgresCapture(sys.argv[1], publication="p", slot=sys.argv[2], tables=(("public", "t"),),
-create=True, max_slice_rows=10) for batch in capture.snapshot():
+tables = (("public", "t"),)
+capture = PostgresCapture(sys.argv[1], publication="p", slot=sys.argv[2], tables=tables, create=True, max_slice_rows=10)
+for batch in capture.snapshot():
     capture.acknowledge(batch.end_pos)
 print("snapshot over", flush=True)
 """

@@ -27,7 +27,9 @@ def test_every_operation_arrives_as_it_was_done(source: Source) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, name text)", "INSERT INTO t VALUES (1, 'old')")
     capture, start = ready(source, "t")
     source.execute(
-        "INSERT INTO t VALUES (2, NULL), (3, 'x')", "UPDATE t SET name = 'ä' WHERE id = 2", "DELETE FROM t WHERE id = 3"
+        "INSERT INTO t VALUES (2, NULL), (3, 'x')",
+        "UPDATE t SET name = 'ä' WHERE id = 2",
+        "DELETE FROM t WHERE id = 3",
     )
     seen = stream_until(capture, start, after(3))
     assert seen.said() == [
@@ -45,8 +47,10 @@ def test_every_operation_arrives_as_it_was_done(source: Source) -> None:
 
 
 def test_a_key_change_brings_the_old_key_and_leaves_the_large_value_unchanged(source: Source) -> None:
-    source.execute("CREATE TABLE t (id int PRIMARY KEY, big text, n int)", "ALTER TABLE t ALTER big SET
-    STORAGE EXTERNAL") source.execute("INSERT INTO t VALUES (1, repeat('x', 10000), 0)")
+    source.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, big text, n int)", "ALTER TABLE t ALTER big SET STORAGE EXTERNAL"
+    )
+    source.execute("INSERT INTO t VALUES (1, repeat('x', 10000), 0)")
     capture, start = ready(source, "t")
     source.execute("UPDATE t SET n = 1", "UPDATE t SET id = 2", "UPDATE t SET big = repeat('y', 9000)")
     seen = stream_until(capture, start, after(3))
@@ -108,8 +112,11 @@ def test_interleaved_transactions_come_whole_and_in_commit_order(source: Source)
         second.commit()
         first.commit()
     seen = stream_until(capture, start, after(2))
-    assert [[c.new for c in seen.transactions[p]] for p in seen.complete] == [[("2",), ("4",)], [("1",),
-    ("3",)]] assert seen.complete == sorted(seen.complete)
+    assert [[c.new for c in seen.transactions[p]] for p in seen.complete] == [
+        [("2",), ("4",)],
+        [("1",), ("3",)],
+    ]
+    assert seen.complete == sorted(seen.complete)
 
 
 def test_back_to_back_commits_are_neither_lost_nor_doubled_from_any_position(source: Source) -> None:
@@ -163,8 +170,10 @@ def test_a_huge_transaction_comes_in_bounded_slices_and_resumes_in_its_middle(so
     huge, small = seen.complete
     whole = [c.new for c in seen.transactions[huge]]
     for durable in (1, 4096, 20_000, 50_000):
-        rest = stream_until(capture, ResumePoint(start.position, CommitPos(huge), durable), after(2),
-        ack=False) assert [c.new for c in rest.transactions[huge][durable:]] == whole[durable:]
+        rest = stream_until(
+            capture, ResumePoint(start.position, CommitPos(huge), durable), after(2), ack=False
+        )
+        assert [c.new for c in rest.transactions[huge][durable:]] == whole[durable:]
         assert rest.captured == 50_001 - durable
         assert rest.complete == [huge, small]
 
@@ -174,8 +183,10 @@ def test_a_column_added_in_mid_stream_is_a_new_shape_before_its_rows(source: Sou
     capture, start = ready(source, "t")
     source.execute("INSERT INTO t VALUES (1)")
     with source.sql.transaction():
-        source.execute("INSERT INTO t VALUES (2)", "ALTER TABLE t ADD amount numeric(10,2) NOT NULL DEFAULT
-        1.5") source.execute("INSERT INTO t VALUES (3, 2)")
+        source.execute(
+            "INSERT INTO t VALUES (2)", "ALTER TABLE t ADD amount numeric(10,2) NOT NULL DEFAULT 1.5"
+        )
+        source.execute("INSERT INTO t VALUES (3, 2)")
     widths: list[tuple[int, int]] = []
     seen = Seen()
     stream = capture.stream(start)
@@ -198,8 +209,10 @@ def test_an_idle_source_moves_its_position_and_lets_go_of_wal(source: Source) ->
 
     def confirmed(seen: Seen) -> bool:
         assert seen.captured == 0
-        at = source.one("SELECT confirmed_flush_lsn - '0/0' FROM pg_replication_slots WHERE database =
-        current_database()") return bool(at >= target)
+        at = source.one(
+            "SELECT confirmed_flush_lsn - '0/0' FROM pg_replication_slots WHERE database = current_database()"
+        )
+        return bool(at >= target)
 
     seen = stream_until(capture, start, confirmed)
     assert seen.complete == []
@@ -208,7 +221,9 @@ def test_an_idle_source_moves_its_position_and_lets_go_of_wal(source: Source) ->
 
 def test_a_slow_consumer_does_not_lose_its_connection(source: Source) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY)")
-    capture, start = ready(source, "t", dsn=f"{source.dsn}?options=-c%20wal_sender_timeout%3D400", max_slice_rows=100)
+    capture, start = ready(
+        source, "t", dsn=f"{source.dsn}?options=-c%20wal_sender_timeout%3D400", max_slice_rows=100
+    )
     source.execute("INSERT INTO t SELECT generate_series(1, 20000)")
     stream = iter(capture.stream(start))
     seen = Seen()
@@ -248,14 +263,18 @@ def test_a_database_that_is_not_utf8_is_read_in_utf8(server: Any) -> None:
     with psycopg.connect(server.dsn, autocommit=True) as admin:
         admin.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
         with source_at(server.dsn_of("latin")) as source:
-            source.execute("CREATE TABLE t (id int PRIMARY KEY, name text)", "INSERT INTO t VALUES (1,
-            'Köln')") capture = source.capture("t")
+            source.execute(
+                "CREATE TABLE t (id int PRIMARY KEY, name text)", "INSERT INTO t VALUES (1, 'Köln')"
+            )
+            capture = source.capture("t")
             before, position = snapshot(capture)
             source.execute("INSERT INTO t VALUES (2, 'Köln')")
             seen = stream_until(capture, ResumePoint(position), after(1))
             assert [c.new for c in (*before.rows(), *seen.rows())] == [("1", "Köln"), ("2", "Köln")]
-            source.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE
-            database = 'latin'")
+            until(lambda: not source.slot_active())
+            source.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = 'latin'"
+            )
         admin.execute("DROP DATABASE latin")
 
 
@@ -267,15 +286,19 @@ def test_bytes_that_are_not_utf8_do_not_kill_the_capture_of_a_sql_ascii_database
         with source_at(server.dsn_of("ascii")) as source:
             # The byte comes from the server's own arithmetic, so that no client encoding touches it.
             broken = "convert_from(decode('636166e9', 'hex'), 'SQL_ASCII')"
-            source.execute("CREATE TABLE t (id int PRIMARY KEY, name text)", f"INSERT INTO t VALUES (1, {broken})")
+            source.execute(
+                "CREATE TABLE t (id int PRIMARY KEY, name text)", f"INSERT INTO t VALUES (1, {broken})"
+            )
             capture = source.capture("t")
             before, position = snapshot(capture)
             source.execute(f"INSERT INTO t VALUES (2, {broken}), (3, 'ok')")
             seen = stream_until(capture, ResumePoint(position), after(1))
             rows = [c.new for c in (*before.rows(), *seen.rows())]
             assert rows == [("1", "caf\udce9"), ("2", "caf\udce9"), ("3", "ok")]
-            source.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE
-            database = 'ascii'")
+            until(lambda: not source.slot_active())
+            source.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = 'ascii'"
+            )
         admin.execute("DROP DATABASE ascii")
 
 

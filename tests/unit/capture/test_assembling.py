@@ -1,5 +1,4 @@
-"""From raw messages to batches, over a scripted socket: nothing lost, nothing doubled, wherever the store
-stands."""
+"""From raw messages to batches, over a scripted socket: nothing lost, nothing doubled, wherever the store stands."""
 
 from __future__ import annotations
 
@@ -34,8 +33,7 @@ class Txn:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Txn]:
-    """Transactions whose rows name, in their text, the version of the table's shape they were written
-    under."""
+    """Transactions whose rows name, in their text, the version of the table's shape they were written under."""
     txns: list[Txn] = []
     versions = dict.fromkeys((1, 2), 0)
     told: dict[int, int] = {}
@@ -70,8 +68,7 @@ def _row(draw: st.DrawFn, txn: Txn, ref: int, version: int) -> None:
 
 
 class ScriptedSocket:
-    """Stands for the pq connection: gives messages, and now and then nothing; then tells the reader to
-    stop."""
+    """Stands for the pq connection: gives messages, and now and then nothing; then tells the reader to stop."""
 
     def __init__(self, script: list[bytes | None], interrupt: Interrupt) -> None:
         self._script, self._interrupt = list(script), interrupt
@@ -170,8 +167,10 @@ def test_wherever_the_store_stands_exactly_the_rest_comes_once_and_in_its_shape(
     script = data.draw(st.composite(script_of)(txns), label="script")
     batches = read(script, resume, max_rows=data.draw(st.integers(1, 7), label="batch rows"))
 
-    handed: dict[int, list[RowChange]] = {txns[done].position: txns[done].rows[:open_rows]} if open_rows else
-    {} completed: list[int] = []
+    handed: dict[int, list[RowChange]] = (
+        {txns[done].position: txns[done].rows[:open_rows]} if open_rows else {}
+    )
+    completed: list[int] = []
     shape: dict[int, str] = {}
     for batch in batches:
         shape.update({r.ref: r.columns[0].name for r in batch.relations})
@@ -234,7 +233,8 @@ def test_rows_lost_by_the_decoder_are_still_counted(monkeypatch: pytest.MonkeyPa
         pytest.param([envelope(raw.begin(208))], id="another transaction comes first"),
         pytest.param([keepalive(300)], id="the server is past it"),
         pytest.param(
-            [envelope(m) for m in (raw.begin(200), raw.insert(1, ("1",)), raw.commit(200))], id="it is shorter"
+            [envelope(m) for m in (raw.begin(200), raw.insert(1, ("1",)), raw.commit(200))],
+            id="it is shorter",
         ),
     ],
 )

@@ -41,7 +41,9 @@ def test_a_row_message_decodes_to_the_change_it_was_written_from(
 
 
 @given(changes(), st.data())
-def test_a_row_message_cut_short_anywhere_is_refused(pair: tuple[RowChange, bytes], data: st.DataObject) -> None:
+def test_a_row_message_cut_short_anywhere_is_refused(
+    pair: tuple[RowChange, bytes], data: st.DataObject
+) -> None:
     _, message = pair
     end = data.draw(st.integers(1, len(message) - 1))
     with pytest.raises(pgoutput.DecodeError):
@@ -104,8 +106,10 @@ def test_begin_and_commit_carry_position_time_and_transaction() -> None:
 
 
 def test_a_relation_names_its_columns_types_and_key() -> None:
-    message = wire.relation(16_400, "legacy", "kündün", [("id", 23, -1, True), ("größe", 1700, 786_438,
-    False)], "i") assert pgoutput.decode_relation(message) == (
+    message = wire.relation(
+        16_400, "legacy", "kündün", [("id", 23, -1, True), ("größe", 1700, 786_438, False)], "i"
+    )
+    assert pgoutput.decode_relation(message) == (
         16_400, "legacy", "kündün", "i", (("id", 23, -1, True), ("größe", 1700, 786_438, False)),
     )  # fmt: skip
 

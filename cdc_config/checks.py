@@ -158,6 +158,14 @@ class _Checks:
             self._known("owner", rule.owner, owners, (*loc, "owner"))
             groups = [ANY, DEFAULT_GROUP, *config.ownership.groups.get(rule.object, {})]
             self._known("group", rule.group, groups, (*loc, "group"))
+        own, version = self.tree.find(("ownership", "rules")), self.tree.find(("ownership", "version"))
+        if version.shipped and not own.shipped:
+            # Every command names the version it was let through by: two rule books must not share one.
+            self._say(
+                ("ownership", "rules"),
+                "rules of your own need a version of your own",
+                "add ownership.version",
+            )
         for i in empty_periods(rules):
             what = "it ends on or before the day it starts"
             self._say(("ownership", "rules", i), what, "from_date is inclusive, to_date exclusive")

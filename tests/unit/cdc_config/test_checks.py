@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cdc_config.checks import missing_secrets
-from cdc_config.loader import load
+from cdc_config.errors import ConfigError
+from cdc_config.loader import EXAMPLE, load
 from tests.unit.cdc_config.conftest import Refused, Write
 
 CASES = [
@@ -110,3 +111,13 @@ def test_missing_secrets_are_named_with_the_line_that_asks(
     monkeypatch.setenv("FINANCE_DSN", "postgresql://x")
     (tmp_path / "secret.txt").write_text("s3cret\n")
     assert missing_secrets(loaded.config, loaded.tree) == []
+
+
+def test_rules_of_ones_own_over_shipped_ones_need_a_version_of_their_own(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text() + "\nownership:\n  rules:\n    - {object: customer, owner: finance}\n"
+    path = tmp_path / "coexist.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="rules of your own need a version of your own"):
+        load(path)
+    path.write_text(text.replace("ownership:\n", "ownership:\n  version: mine\n"))
+    assert load(path).config.ownership.version == "mine"

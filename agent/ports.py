@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Protocol
 
-from agent.model.changes import CaptureBatch, CommitPos, Relation, ResumePoint, SourceIdentity
+from agent.model.changes import CaptureBatch, Relation, ResumePoint, SourceIdentity
 from agent.model.commands import Call, CallResult, Found, Json, RecordKey
-from agent.model.ids import ObjectName
+from agent.model.ids import CommitPos, ObjectName
 
 
 class Capture(Protocol):

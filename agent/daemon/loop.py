@@ -25,7 +25,8 @@ class Backoff:
     def failed(self) -> float:
         """Seconds to wait now."""
         self._failures += 1
-        return min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10)) * random.uniform(0.7, 1.3)
+        pause: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures, 10))
+        return pause * random.uniform(0.7, 1.3)
 
     def worked(self) -> None:
         """The next failure starts from the beginning."""

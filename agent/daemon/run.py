@@ -83,7 +83,11 @@ class Daemon:
         """Run until told to stop."""
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
-        self.stop.on_set(lambda: loop.call_soon_threadsafe(ended.set))
+
+        def end() -> None:
+            loop.call_soon_threadsafe(ended.set)
+
+        self.stop.on_set(end)
         self._signals(loop)
         http = ObservationServer(
             self._config.agent.http.host,

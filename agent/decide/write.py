@@ -106,7 +106,7 @@ class Decider:
         ]
         if not new:
             return
-        columns = [[r.target for _, r in new], [r.object for _, r in new], [r.entity_id for _, r in new]]
+        columns: list[list[Any]] = [[r.target for _, r in new], [r.object for _, r in new], [r.entity_id for _, r in new]]
         made = self._conn.execute(
             _SQL["add_records"], (*columns, [r.legal_entity for _, r in new], [r.external_key.decode() for _, r in new]),
             prepare=True,

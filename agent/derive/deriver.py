@@ -34,9 +34,9 @@ class MirrorStage(Protocol):
     """What derive needs of the mirror; agent.mirror implements it, agent.wiring joins them."""
 
     def stage(self, first: int, last: int) -> Sequence[Staged]: ...
-    def merge(self, first: int, last: int, staged: Sequence[Staged]) -> None: ...
-    def merge_snapshot(self, first: int, last: int, pos: int) -> None: ...
-    def key_changes(self, part: Staged, first: int, last: int) -> list[tuple[list[str], list[str], int]]: ...
+    def merge(self, first: int, last: int, staged: Sequence[Any]) -> object: ...
+    def merge_snapshot(self, first: int, last: int, pos: int) -> object: ...
+    def key_changes(self, part: Any, first: int, last: int) -> list[tuple[list[str], list[str], int]]: ...
 
 
 class DecideStage(Protocol):
@@ -292,8 +292,8 @@ class Deriver:
         ids = self._keys.ids_for_new(tables.mapping.entity, found)
         changes = [
             EntityChange(
-                EVICTED if n < len(evicted) else GONE if d.number is None else d.number, self._keys.key_text(d.key), d.entity_id or ids[n],
-                d.txn_no, d.own, d.old, d.new, d.entity_id is not None,
+                EVICTED if n < len(evicted) else GONE if d.number is None else d.number,
+                self._keys.key_text(d.key), d.entity_id or ids[n], d.txn_no, d.own, d.old, d.new, d.entity_id is not None,
             )
             for n, d in enumerate(found)
         ]  # fmt: skip

@@ -48,9 +48,9 @@ class MappingTables:
 
     def _raw(self, name: str, **extra: str) -> bytes:
         # Compiled SQL may hold braces and percent signs of its own; it never goes through format or parameters.
-        text = _SQL[name]
+        text: str = _SQL[name]
         for field, value in (self._fields() | extra).items():
-            text = text.replace("{" + field + "}", value)  # type: ignore[assignment]
+            text = text.replace("{" + field + "}", value)
         return text.encode()
 
     def mark_affected(self, affected: str) -> bytes:
@@ -120,7 +120,9 @@ class MappingTables:
         conn.execute(f"CREATE SCHEMA IF NOT EXISTS {quote('state_' + mapping.source)}".encode())
         present = conn.execute(
             "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a"
-            " WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped", (self.state,)).fetchall()  # fmt: skip
+            " WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped",
+            (self.state,),
+        ).fetchall()
         self._build(conn, dict(present))
         conn.execute("UPDATE coexist.mapping_version SET active = false WHERE mapping = %s", (mapping.name,))
         conn.execute(

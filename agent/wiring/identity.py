@@ -25,7 +25,8 @@ def check_store(conn: psycopg.Connection[Any]) -> None:
         )
     elif known != (row[0], timeline[0]):
         raise StoreError(
-            f"this store was restored or failed over: system {row[0]} timeline {timeline[0]}, known {known[0]} timeline {known[1]}",
+            f"this store was restored or failed over: system {row[0]} timeline {timeline[0]},"
+            f" known {known[0]} timeline {known[1]}",
             where="store",
             remedy="`coexist store accept-restore --reason …`: every create will then ask its target first",
         )

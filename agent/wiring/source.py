@@ -131,7 +131,7 @@ def compile_source(config: Config, source: str, relations: Sequence[Relation]) -
     )
     compiled = tuple(
         compile_mapping(
-            name=name, source=source, entity=m.entity, sql=Path(m.sql).read_text(encoding="utf-8"), sql_path=m.sql, key=m.key,
+            name=name, source=source, entity=m.entity, sql=Path(m.sql).read_text(encoding="utf-8"), sql_path=str(m.sql), key=m.key,
             dialect="postgres", schema=schema, mirror_schema=mirror_schema(source), consent_every_root=m.consent_every_root,
         )
         for name, m in mine
@@ -233,7 +233,7 @@ def entity_plans(config: Config, mappings: SourceMappings) -> dict[str, EntityPl
     """What deciding each mapping's entities needs, from the configuration."""
     profiles = {name: load_profile(t.profile) for name, t in config.targets.items()}
     ownership = compile_ownership(config.ownership, mappings.source)
-    plans = {}
+    plans: dict[str, EntityPlan] = {}
     for mapping in mappings.compiled:
         m = mappings.configs[mapping.name]
         targets = tuple(
@@ -272,9 +272,11 @@ def _meaning(
 ) -> tuple[str, bool] | None:
     for profile in profiles:
         obj = profile.objects.get(entity)
-        fields = None if obj is None else (
-            obj.fields if not list_field else obj.children.fields if obj.children and obj.children.field == list_field else None)  # fmt: skip
-        known = fields.get(field) if fields else None
+        if obj is None:
+            continue
+        children = obj.children if obj.children and obj.children.field == list_field else None
+        fields = obj.fields if not list_field else children.fields if children else {}
+        known = fields.get(field)
         if known is not None and known.reference is not None:
             return known.reference, known.deferrable
     return None

@@ -43,15 +43,18 @@ class MappingTables:
 
     def evaluate(self) -> bytes:
         """Evaluation of the keys in the dirty table into the evaluated table."""
-        select = self.mapping.evaluate_sql.replace(KEYS, self.dirty)
-        return self._raw("evaluate", select=select)
+        return self._raw("evaluate", select=self.mapping.evaluate_sql.replace(KEYS, self.dirty))
 
     def _raw(self, name: str, **extra: str) -> bytes:
         # Compiled SQL may hold braces and percent signs of its own; it never goes through format or parameters.
+        at = (name, *extra.items())
+        found = self._cache.get(at)
+        if found is not None:
+            return found
         text: str = _SQL[name]
         for field, value in (self._fields() | extra).items():
             text = text.replace("{" + field + "}", value)
-        return text.encode()
+        return self._cache.setdefault(at, text.encode())
 
     def mark_affected(self, affected: str) -> bytes:
         """Marking through one leaf; txn and own are parameters."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from agent.mirror.tables import MirrorTable, quote
 from agent.model.changes import Column, Relation
 from agent.store.queries import queries
@@ -25,11 +27,19 @@ class TableStatements:
         self._types = types
         self._position = {c.name: i for i, c in enumerate(relation.columns, 1)}
         self._keys = list(table.key)
+        self._cache: dict[tuple[Any, ...], bytes] = {}
 
     def text(
         self, name: str, *, unchanged: bool = False, moves: bool = False, extra: dict[str, str] | None = None
     ) -> bytes:
         """A filled template, ready to execute."""
+        at = (name, unchanged, moves, *(extra or {}).items())
+        found = self._cache.get(at)
+        if found is None:
+            found = self._cache[at] = self._fill(name, unchanged, moves, extra)
+        return found
+
+    def _fill(self, name: str, unchanged: bool, moves: bool, extra: dict[str, str] | None) -> bytes:
         fields = self._fields(unchanged) | {"moved_keys": ""} | (extra or {})
         if moves:
             fields["moved_keys"] = _SQL["moved_keys"].format_map(fields)

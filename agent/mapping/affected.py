@@ -25,13 +25,19 @@ _EQUALITY_COST, _OTHER_COST = 1, 50
 
 @dataclass
 class Fragment:
-    """The flat statement as it grows. choices: for every IN whose NULLs matter, the terms of which one must hold."""
+    """The flat statement as it grows.
+
+    choices: for every IN whose NULLs matter, the terms of which one must hold. needs: aliases of blocks further out
+    that kept outer joins read. broken: something needed cannot be placed, so the leaf counts as unlinked.
+    """
 
     inner: list[Source] = field(default_factory=list)
     left: list[LeftJoin] = field(default_factory=list)
     terms: Terms = field(default_factory=list)
     pending: Terms = field(default_factory=list)
     choices: list[Terms] = field(default_factory=list)
+    needs: set[str] = field(default_factory=set)
+    broken: bool = False
 
     def aliases(self) -> set[str]:
         """Everything placed."""
@@ -59,7 +65,7 @@ class AffectedBuilder:
         for number, frame in enumerate(path.frames):
             inner = path.frames[number - 1] if number else None
             _Step(self, fragment, frame, inner, path).run()
-        every_root = not self._linked(fragment, path.leaf)
+        every_root = fragment.broken or not self._linked(fragment, path.leaf)
         statement = self._every_root() if every_root else self._statement(fragment, path.leaf)
         link = () if every_root or fragment.choices else self._root_link(fragment, path.leaf)
         return Reach(statement, every_root, link)
@@ -219,7 +225,7 @@ class _Step:
         if self.frame.source is not None and self.derived is None:
             return {self.frame.source.alias}
         needed = {a for choice in self.fragment.choices for t in choice for a in self.query.reads(t)}
-        return {_IN_FRAGMENT} | (needed & set(self.sources))
+        return {_IN_FRAGMENT} | ((needed | self.fragment.needs) & set(self.sources))
 
     def _targets(self, terms: Terms) -> set[str]:
         if self.is_root:
@@ -267,11 +273,16 @@ class _Step:
         others = [j for j in self.block.left if j.source.alias in reads and j is not join]
         return all(self._usable(j) for j in others)
 
+    def _correlated(self, alias: str) -> bool:
+        """Whether a derived table reads blocks further out: it cannot stand beside them in one FROM."""
+        block = self.sources[alias].block
+        return block is not None and bool(self.query.outer_refs(block))
+
     def _choose(self, start: set[str], targets: set[str], terms: Terms) -> set[str]:
         """Sources on the cheapest ways from the start to each target that can be reached."""
         usable = {a for a in self.sources if a == self.tainted or not self.block.left_of(a)}
         usable |= {j.source.alias for j in self.block.left if j.source.alias != self.tainted and self._usable(j)}
-        usable.add(_IN_FRAGMENT)
+        usable = {a for a in usable if not self._correlated(a)} | {_IN_FRAGMENT}
         came: dict[str, str | None] = dict.fromkeys(start)
         queue = [(0, node) for node in sorted(start)]
         best = dict.fromkeys(start, 0)
@@ -309,7 +320,11 @@ class _Step:
         outer_joined = {j.source.alias for j in kept}
         self.fragment.inner += [s for a, s in self.sources.items() if a in here and a not in outer_joined]
         self.fragment.left[:0] = kept
+        self.fragment.broken |= any(self._correlated(a) for a in here)
         known = self.fragment.aliases()
+        self.fragment.needs |= {a for j in kept for t in j.on for a in self.query.reads(t)}
+        self.fragment.needs -= known
+        self.fragment.broken |= self.is_root and bool(self.fragment.needs)
         for term in terms:
             missing = self.query.reads(term) - known
             if not missing:

@@ -229,8 +229,9 @@ class _Item:
     table: RandomTable | None = None
 
     def order(self) -> list[str]:
-        names = [c.name for c in self.table.key] if self.table else [n for n, _ in self.columns]
-        return [f"{self.alias}.{n}" for n in names]
+        if self.table:
+            return [f"{self.alias}.{c.name}" for c in self.table.key]
+        return [f"{self.alias}.{n}" if kind != "any" else f"{self.alias}.{n}::text" for n, kind in self.columns]
 
 
 class _Generator:
@@ -295,7 +296,7 @@ class _Generator:
         """A JOIN clause; its item comes into scope."""
         rng = self.rng
         if depth > 0 and rng.random() < 0.35:
-            text, item = self.derived(depth - 1)
+            text, item = self.derived(depth - 1, outer)
         else:
             table = rng.choice(self.schema.tables)
             item = self.item(table)
@@ -345,17 +346,20 @@ class _Generator:
         group = [c for c in table.columns if c.refers_to and c.refers_to[0] == (column.refers_to or ("", ""))[0]]
         return column.name[:2] == group[0].name[:2] or column.key == group[0].key is True
 
-    def derived(self, depth: int) -> tuple[str, _Item]:
-        """A sub-query in FROM, plain or grouped, sometimes as a CTE."""
+    def derived(self, depth: int, outer: list[_Item]) -> tuple[str, _Item]:
+        """A sub-query in FROM, plain or grouped, sometimes as a CTE; within a sub-query it may be correlated too."""
         rng = self.rng
         item = self.item(rng.choice(self.schema.tables))
         items = [item]
         assert item.table
         start = f"{self.ref(item.table)} {item.alias}"
+        correlated = bool(outer) and rng.random() < 0.3
         joins = [self.join(items, [], depth) for _ in range(rng.choice([0, 0, 1, 1]))]
         body = f"FROM {start} {' '.join(joins)}"
+        terms = [self.link(item, outer)] if correlated else []
         if rng.random() < 0.4:
-            body += f" WHERE {self.condition(items, [], depth)}"
+            terms.append(self.condition(items, outer if correlated else [], depth))
+        body += f" WHERE {' AND '.join(terms)}" if terms else ""
         outputs, kinds = [], []
         columns = [(f"{i.alias}.{n}", k) for i in items for n, k in i.columns]
         picked = rng.sample(columns, min(len(columns), rng.randint(1, 3)))
@@ -375,7 +379,7 @@ class _Generator:
             kinds.append(("x0", "any"))
         text, alias = f"SELECT {', '.join(outputs)} {body}", self.alias()
         made = _Item(alias, tuple(kinds))
-        if rng.random() < 0.25:
+        if not correlated and rng.random() < 0.25:
             self.ctes.append(f"w{alias} AS ({text})")
             return f"w{alias} {alias}", made
         return f"({text}) {alias}", made
@@ -408,6 +412,8 @@ class _Generator:
             return f"CASE WHEN {self.condition(items, outer, depth - 1)} THEN 'yes' ELSE 'no' END"
         if depth > 0 and dice < 0.44:
             return f"({self.condition(items, outer, depth - 1)})"
+        if depth > 0 and dice < 0.46:
+            return f"CASE ({self.condition(items, outer, depth - 1)}) WHEN false THEN 'no' ELSE 'other' END"
         everything = [f"{i.alias}.{n}" for i in items for n, _ in i.columns]
         if dice < 0.6:
             return rng.choice(everything)
@@ -461,7 +467,7 @@ class _Generator:
         assert item.table
         text = f"{self.ref(item.table)} {item.alias}"
         if depth > 0 and rng.random() < 0.15:
-            text, made = self.derived(depth - 1)
+            text, made = self.derived(depth - 1, outer)
             items = [made]
         joins = [self.join(items, outer, depth) for _ in range(rng.choice([0, 0, 0, 1]))]
         terms = [self.link(rng.choice(items), outer)] if rng.random() < 0.95 else []
@@ -521,6 +527,8 @@ class _Generator:
             body += " ".join(self.join(inner, [], depth) for _ in range(rng.choice([0, 0, 1])))
         word = rng.choice(["IN", "IN", "NOT IN"])
         left, right = self.column(items, outer, kind), self.column(inner, [], kind)
+        if depth > 0 and kind == "int" and rng.random() < 0.1:
+            left = self.count_of(scope, depth - 1)
         if rng.random() < 0.15:
             left = f"({left}, {self.column(items, outer, 'int')})"
             return f"{left} {word} (SELECT {right}, {self.column(inner, [], 'int')} {body})"

@@ -111,6 +111,8 @@ class Checker:
         return isinstance(node, AGGREGATES)
 
     def _name(self, node: exp.Expr) -> str:
+        if isinstance(node, exp.Func) and "start" in node.meta:
+            return self.problems.sql[node.meta["start"] : node.meta["end"] + 1].lower()
         if isinstance(node, exp.Anonymous):
             return node.name.lower()
         if isinstance(node, exp.Func):

@@ -45,6 +45,7 @@ class Worker:
         been sent.
         """
         calls = [claimed.call for claimed in request.calls]
+        failpoint("before-call")
         try:
             results = await self.target.send(calls)
         except (CoexistError, OSError) as error:

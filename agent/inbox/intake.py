@@ -107,7 +107,6 @@ class Intake:
 
         Raises LostPosition when another reader moved the stream. Rows that no set survives are held, the rest goes in.
         """
-        failpoint("before-intake-commit")
         with self._conn.transaction():
             self._lock()
             known = dict(self._relation_ids)
@@ -123,10 +122,13 @@ class Intake:
             self._count("rows", "older", pending.dropped)
             before = self.state
             self._advance(state, batch.captured)
-            if any(s.first_ordinal + len(s.changes) > 0 and not s.complete for s in batch.slices):
+            if any(s.changes and not s.complete and not s.snapshot for s in batch.slices):
                 failpoint("inside-huge-transaction")
+            if batch.slices:
+                failpoint("before-intake-commit")
         self._relation_ids = known
-        failpoint("after-intake-commit")
+        if batch.slices:
+            failpoint("after-intake-commit")
         return int(self.state.position or 0) if self.state.open_pos is None else int(before.position or 0)
 
     # ------------------------------------------------------------------------------------------------ placing

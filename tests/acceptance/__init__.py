@@ -1,0 +1,1 @@
+"""Acceptance: the whole agent with real processes."""

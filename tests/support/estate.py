@@ -146,13 +146,13 @@ class Estate:
         quiet = Quiet(self._mark())
 
         def drained() -> bool:
-            self._alive()
+            self.alive()
             return quiet.holds(self.standing())
 
         try:
             wait_until("the line is drained", drained, seconds, every=0.1)
         except AssertionError as error:
-            raise AssertionError(f"{error}: {quiet.last}\n{self.waiting()}\n{self._tail()}") from None
+            raise AssertionError(f"{error}: {quiet.last}\n{self.waiting()}\n{self.tail()}") from None
 
     def _mark(self) -> int:
         """An update that changes nothing, committed after a position that is returned."""
@@ -164,12 +164,14 @@ class Estate:
         assert row is not None
         return int(row[0])
 
-    def _alive(self) -> None:
+    def alive(self) -> None:
+        """AssertionError with its last words when the agent has ended."""
         assert self.agent is not None, "no agent"
         code = self.agent.exit_code
-        assert code is None, f"the agent ended with {code}:\n{self._tail()}"
+        assert code is None, f"the agent ended with {code}:\n{self.tail()}"
 
-    def _tail(self) -> str:
+    def tail(self) -> str:
+        """The end of what the agent said."""
         return self.agent.stderr()[-3000:] if self.agent is not None else ""
 
     def compare(self) -> Comparison:
@@ -183,6 +185,11 @@ class Estate:
     def exceptions(self) -> tuple[ExceptionRow, ...]:
         """What is open and needs a person."""
         return self.ask(lambda conn: list_exceptions(conn, limit=1000))
+
+    def outcomes(self) -> int | None:
+        """Calls that were answered so far; None while the store cannot be asked."""
+        standing = self.standing()
+        return standing.outcomes if standing is not None else None
 
     def waiting(self) -> list[tuple[Any, ...]]:
         """Commands that have not ended, by object, state and reason."""

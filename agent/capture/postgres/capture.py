@@ -24,7 +24,8 @@ from agent.ports import Observer
 
 
 class PostgresCapture:
-    """Implements agent.ports.Capture. An `interrupt` is final: make a new object to go on.
+    """Implements agent.ports.Capture. An `interrupt` or `close` is final: make a new object to go on. After
+    SourceUnavailable the same object goes on: check, then stream again.
 
     create: make publication and slot as needed; else they are the DBA's, made from `setup_sql`.
     slot_grace_seconds: how long a slot may still be held by a predecessor whose end the server has not

@@ -13,6 +13,7 @@ from agent.capture.postgres.setup import setup_sql
 from agent.errors import SourceError
 from agent.model.changes import ResumePoint
 
+OLDEST = 130000
 _RESNAPSHOT = "take a new snapshot of this source"
 _PUBLISHED = ("pubinsert", "pubupdate", "pubdelete", "pubtruncate")
 
@@ -106,6 +107,10 @@ class Checks:
     def server_fits(self, resume: ResumePoint) -> None:
         """Raise SourceError when the server or our role on it is not made for replication."""
         server = self._catalogue.server()
+        if server.version < OLDEST:
+            raise self._refuse(
+                f"the server is PostgreSQL {server.version // 10000}", "PostgreSQL 13 or newer is needed"
+            )
         if server.wal_level != "logical":
             raise self._refuse(
                 f"wal_level is {server.wal_level}",
@@ -115,11 +120,9 @@ class Checks:
             raise self._refuse("the source is a standby", "give the primary's address")
         if not server.may_replicate:
             raise self._refuse("the role may not replicate", "let a DBA run: ALTER ROLE … WITH REPLICATION")
-        if (
-            resume.position is None
-            and server.slots_used >= server.slots_allowed
-            and not self._catalogue.slot(self._slot)
-        ):
+        # A slot made by the DBA exports no snapshot any more; a temporary one lends it (agent.capture.postgres.snapshot).
+        one_more = not self._create or not self._catalogue.slot(self._slot)
+        if resume.position is None and one_more and server.slots_used >= server.slots_allowed:
             raise self._refuse(
                 f"all {server.slots_allowed} replication slots are taken",
                 "raise max_replication_slots or drop an unused slot",
@@ -174,6 +177,9 @@ class Checks:
                 raise self._refuse(
                     f"{name} filters rows or columns of {schema}.{table}", "publish the whole table"
                 )
+        for table in self._catalogue.tables(tuple(key for key in there if key not in self._tables)):
+            # Not ours, but its updates would fail because of this publication.
+            self._table(table)
         self._lacking(resume, [f"{s}.{t}" for s, t in self._tables if (s, t) not in there])
 
     def _lacking(self, resume: ResumePoint, missing: list[str]) -> None:

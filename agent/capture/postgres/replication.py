@@ -1,7 +1,6 @@
 """The COPY BOTH socket: XLogData and keepalives in, status updates out, batches for intake.
 
-Row changes are counted here, from the raw message kinds, before anything is decoded: the left side of the row
-ledger must not come from the hand that makes the right one.
+Row changes are counted (agent.capture.postgres.wirecount) before anything is decoded.
 """
 
 from __future__ import annotations
@@ -19,76 +18,24 @@ from agent.capture.postgres import wire
 from agent.capture.postgres.assemble import Assembler
 from agent.capture.postgres.lsn import flush_lsn, lsn_text, position_before
 from agent.capture.postgres.pgoutput import (
-    BEGIN,
-    COMMIT,
-    DELETE,
-    INSERT,
     RELATION,
-    TRUNCATE,
-    UPDATE,
     DecodeError,
 )
+from agent.capture.postgres.wirecount import WireCount
 from agent.errors import SourceError
 from agent.model.changes import CaptureBatch, ResumePoint
 from agent.model.ids import CommitPos
 
-MAX_BATCH_BYTES = 16 * 1024 * 1024
 _XLOG, _KEEPALIVE = b"wk"
 MAX_MESSAGES = 65_536  # read at a stretch before the clock is looked at (a long redelivery makes no batch)
 MAX_SILENCE = 300.0  # seconds a consumer may sit on a batch before the server may hang up on us
 FAREWELL = 0.5  # seconds
 STATUS_GAP = 0.2  # seconds between status updates while batches follow one another
 _PATIENCE = "SELECT extract(epoch FROM current_setting('wal_sender_timeout')::interval)"
-_ROWS = frozenset((INSERT, UPDATE, DELETE))
 _BODY = 25  # bytes of the XLogData envelope before the pgoutput message
 _keepalive = Struct(">xQqB").unpack_from
-_begin_lsn = Struct(">xQ").unpack_from
-_truncated = Struct(">xI").unpack_from
 _status = Struct(">cQQQqB").pack
 _EPOCH_2000 = 946_684_800
-
-
-class WireCount:
-    """Row changes and bytes by raw message kinds. whole: of finished transactions; open: of the one still
-    coming, below zero while what comes of it is already durable."""
-
-    def __init__(self, resume: ResumePoint) -> None:
-        self._resume = resume
-        self._step = 0  # 0 inside a transaction that the store has already
-        self.whole = self.open = 0
-        self.whole_bytes = self.open_bytes = 0
-
-    def see(self, data: bytes, start: int) -> None:
-        """Count one message."""
-        kind = data[start]
-        if kind in _ROWS:
-            self.open += self._step
-            self.open_bytes += len(data)
-        elif kind == TRUNCATE:
-            self.open += self._step * int(_truncated(data, start)[0])
-        elif kind == BEGIN:
-            lsn = _begin_lsn(data, start)[0]
-            self._step = 0 if lsn <= (self._resume.position or 0) else 1
-            self.open = -self._resume.open_rows if lsn == self._resume.open_pos else 0
-        elif kind == COMMIT:
-            self.whole += self.open
-            self.whole_bytes += self.open_bytes * self._step
-            self.open = self.open_bytes = 0
-
-    def full(self, rows: int) -> bool:
-        """Whether a batch of this size is reached."""
-        return self.whole + self.open >= rows or (
-            self.whole_bytes + self.open_bytes >= MAX_BATCH_BYTES and self.whole + self.open > 0
-        )
-
-    def hand_over(self, *, partial: bool) -> int:
-        """What a batch holds; starts the next one at zero."""
-        handed = self.whole
-        self.whole = self.whole_bytes = 0
-        if partial and self.open > 0:
-            handed += self.open
-            self.open = self.open_bytes = 0
-        return handed
 
 
 class ReplicationStream:

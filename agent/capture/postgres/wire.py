@@ -52,8 +52,8 @@ class Interrupt:
         self.wait(None, seconds)
         return self.told
 
-    def close(self) -> None:
-        """Give the descriptors back."""
+    def __del__(self) -> None:
+        # Not in a close(): somebody may still give the order while the capture is being closed.
         os.close(self._read)
         os.close(self._write)
 

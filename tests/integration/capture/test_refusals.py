@@ -283,3 +283,11 @@ def test_a_source_without_logical_wal_is_refused() -> None:
     finally:
         server.stop("immediate")
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_a_keyless_table_in_a_publication_of_ours_is_refused_even_if_we_do_not_want_it(
+    source: Source,
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE stranger (id int)")
+    source.execute("CREATE PUBLICATION coexist_test FOR TABLE t, stranger")
+    assert "public.stranger" in refused(source.capture("t")).what

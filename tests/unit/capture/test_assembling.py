@@ -133,7 +133,6 @@ def read(script: list[bytes | None], resume: ResumePoint, *, max_rows: int = 100
             batches.append(batch)
     finally:
         socket.close()
-        interrupt.close()
     return batches
 
 

@@ -63,12 +63,14 @@ class Claimer:
         self._worker = worker
         self._ids: list[tuple[int, int]] = []
         self.last_blocked: list[int] = []
+        self.last_ended: list[UUID] = []  # whoever stands behind these may go
 
     async def claim(
         self, conn: psycopg.AsyncConnection[Any], limit: int, batch: int, lease: timedelta, now: datetime
     ) -> Claimed:
         """Take up to `limit` commands, plan each, write what follows. batch: most calls of one request."""
         async with conn.transaction():
+            self.last_blocked, self.last_ended = [], []
             taken = await self._take(conn, limit, now)
             if not taken:
                 return Claimed(())
@@ -91,6 +93,7 @@ class Claimer:
             await self._write_rest(conn, decided, now)
         failpoint("after-intent")
         self.last_blocked = decided.blocked
+        self.last_ended = [row["entity_id"] for row in decided.closed]
         settled = len(decided.settled) - len(decided.blocked) - len(decided.parked)
         return Claimed(tuple(requests), len(taken), len(decided.blocked), settled, len(decided.parked))
 

@@ -40,6 +40,8 @@ class OutboxStore:
             # What they wait for may have come between our look and our commit.
             async with self._pool.connection() as conn:
                 await waiting.recheck(conn, self._target.name, self._documents, self._claimer.last_blocked)
+        if self._claimer.last_ended:
+            await self.unblock(self._claimer.last_ended)
         return claimed
 
     async def mark_sent(self, requests: Sequence[int]) -> set[int]:

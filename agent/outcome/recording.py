@@ -36,6 +36,7 @@ async def record(
         rows = dumps([v.row for v in verdicts])
         cursor = await conn.execute(_SQL["record"], {"rows": rows, "now": now})
         moved = await cursor.fetchall()
+        await _follow_up(conn, target, verdicts, moved, now)
         await conn.execute(_SQL["close_requests"], {"requests": list(requests), "now": now})
         if exceptions:
             await conn.execute(_SQL["open_exceptions"], base | {"rows": dumps(exceptions)})
@@ -53,6 +54,23 @@ async def record(
         max(holds, default=None),
         f"{stop.code}: {stop.message}" if stop else "",
     )
+
+
+async def _follow_up(
+    conn: psycopg.AsyncConnection[Any],
+    target: TargetSpec,
+    verdicts: Sequence[Verdict],
+    moved: Sequence[Sequence[Any]],
+    now: datetime,
+) -> None:
+    applied = [row[1] for row in moved if row[2] == CommandState.APPLIED]
+    if applied:
+        args = {"target": target.name, "entities": applied, "now": now}
+        await conn.execute(_SQL["close_exceptions"], args)
+    there = {row[0] for row in moved}
+    stale = [v.row["call_id"] for v in verdicts if v.row["happened"] and v.row["call_id"] not in there]
+    if stale:
+        await conn.execute(_SQL["stale"], {"calls": stale})
 
 
 def _retried(verdict: Verdict) -> bool:

@@ -1,7 +1,7 @@
 -- name: take
 WITH taken AS MATERIALIZED (
-    SELECT c.command_id, c.object, c.entity_id, coalesce(r.legal_entity, c.legal_entity) AS legal_entity, c.kind, c.step, c.wanted, c.refs, c.own_change,
-           c.historical, c.defer_refs, c.attempts, c.call_id, c.correlation, c.event_id,
+    SELECT c.command_id, c.object, c.entity_id, coalesce(r.legal_entity, c.legal_entity) AS legal_entity,
+           c.kind, c.step, c.wanted, c.refs, c.own_change, c.historical, c.defer_refs, c.attempts, c.call_id, c.correlation, c.event_id,
            r.external_key, r.lifecycle, r.native_id, r.token, r.agreed, r.documents
     FROM coexist.command c
     JOIN coexist.record r USING (target, object, entity_id)
@@ -11,7 +11,7 @@ WITH taken AS MATERIALIZED (
       AND EXISTS (SELECT FROM coexist.target t
                   WHERE t.target = %(target)s AND t.baseline_done AND NOT t.paused AND t.stopped_reason IS NULL
                     AND (t.not_before IS NULL OR t.not_before <= %(now)s))
-    ORDER BY c.command_id
+    ORDER BY c.command_id + 0  -- the order of command_waiting, and of no other index
     LIMIT %(limit)s
     FOR UPDATE OF c, r SKIP LOCKED
 )

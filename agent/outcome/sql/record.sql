@@ -50,21 +50,21 @@ WITH v AS MATERIALIZED (
            coalesce(progress->>'role', 'original')
     FROM changed WHERE action = 'create'
     ON CONFLICT DO NOTHING
-), closed AS (
-    UPDATE coexist.exception x
-    SET state = 'closed', closed_at = %(now)s, closed_by = 'agent', close_reason = 'applied'
-    FROM moved m
-    WHERE m."to" = 'applied' AND x.entity_id = m.entity_id AND x.object = m.object AND x.target = m.target
-      AND x.stage = 'apply' AND x.state = 'open'
-), stale AS (
-    -- Done, but its command has moved on without knowing: read before anything else is planned.
-    UPDATE coexist.record r SET must_ask = true, updated_at = clock_timestamp()
-    FROM v JOIN coexist.call k USING (call_id)
-    WHERE v.happened AND NOT EXISTS (SELECT FROM moved m WHERE m.call_id = v.call_id)
-      AND NOT EXISTS (SELECT FROM coexist.outcome o WHERE o.call_id = v.call_id AND o.kind IN ('accepted', 'found'))
-      AND r.target = k.target AND r.object = k.object AND r.entity_id = k.entity_id
 )
 SELECT m.call_id, m.entity_id, m."to" FROM moved m
+
+-- name: close_exceptions
+UPDATE coexist.exception
+SET state = 'closed', closed_at = %(now)s, closed_by = 'agent', close_reason = 'applied'
+WHERE entity_id = ANY(%(entities)s) AND target = %(target)s AND stage = 'apply' AND state = 'open'
+
+-- name: stale
+-- Done, but its command has moved on without knowing: read before anything else is planned.
+UPDATE coexist.record r SET must_ask = true, updated_at = clock_timestamp()
+FROM coexist.call k
+WHERE k.call_id = ANY(%(calls)s)
+  AND (SELECT count(*) FROM coexist.outcome o WHERE o.call_id = k.call_id AND o.kind IN ('accepted', 'found')) < 2
+  AND r.target = k.target AND r.object = k.object AND r.entity_id = k.entity_id
 
 -- name: close_requests
 UPDATE coexist.request SET closed_at = %(now)s WHERE request_id = ANY(%(requests)s) AND closed_at IS NULL

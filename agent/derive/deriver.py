@@ -85,6 +85,7 @@ class Deriver:
         self._batch_rows = batch_rows
         self._slice = slice_entities
         self._on_commit = on_commit
+        self._fence: int | None = None
         self._results = (0, 0)  # entities, changed of the batch in hand
 
     def step(self) -> Progress:
@@ -96,6 +97,7 @@ class Deriver:
                     failpoint("before-derive-commit")
         except BaseException:
             # What an aborted transaction remembered about keys never happened.
+            self._fence = None
             if not self._conn.closed and not self._conn.broken:
                 self._keys.reload()
             raise
@@ -107,6 +109,10 @@ class Deriver:
     def _step(self) -> Progress:
         row = self._conn.execute(_SQL["lock_position"], (self._stream_id,), prepare=True).fetchone()
         assert row is not None
+        if row[4] != self._fence:
+            # Another deriver was here since: what this one remembers about keys may be old.
+            self._keys.reload()
+        self._fence = row[4] + 1
         pending = self._conn.execute(_SQL["pending_dirty"], (self._stream_id,), prepare=True).fetchone()
         if pending is not None:
             return self._slice_of(pending[0], pending[1], baseline_done=bool(row[3]))
@@ -254,6 +260,7 @@ class Deriver:
     def _slice_of(self, mapping: str, cause: str, *, baseline_done: bool) -> Progress:
         tables = next((t for t in self._tables if t.mapping.name == mapping), None)
         if tables is None:
+            # The mapping was taken out of the configuration.
             gone = self._conn.execute(
                 "DELETE FROM coexist.dirty WHERE stream_id = %s AND mapping = %s", (self._stream_id, mapping)
             ).rowcount
@@ -272,6 +279,7 @@ class Deriver:
             ).fetchall()
         }
         changed = self._finish(tables, evaluation, [], transactions, cause, counting=True)
+        self._conn.execute(_SQL["passed"], (self._stream_id,))
         if not self._any_pending():
             self._decider.settle_cause(cause)
             if not baseline_done:

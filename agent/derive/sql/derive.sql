@@ -1,7 +1,7 @@
 -- Templates: {braces} are filled with quoted names made from the compiled mapping; values are parameters.
 
 -- name: lock_position
-SELECT txn_no, seq, commit_pos, baseline_done FROM coexist.derive_position WHERE stream_id = %s FOR UPDATE
+SELECT txn_no, seq, commit_pos, baseline_done, fence FROM coexist.derive_position WHERE stream_id = %s FOR UPDATE
 
 -- name: pending_dirty
 SELECT mapping, cause FROM coexist.dirty WHERE stream_id = %s ORDER BY dirty_id LIMIT 1
@@ -22,6 +22,9 @@ GROUP BY 1, 2, 3, 4 ORDER BY 1
 -- name: advance
 UPDATE coexist.derive_position
 SET txn_no = %s, seq = %s, commit_pos = %s, fence = fence + 1, updated_at = now() WHERE stream_id = %s
+
+-- name: passed
+UPDATE coexist.derive_position SET fence = fence + 1, updated_at = now() WHERE stream_id = %s
 
 -- name: baseline_done
 UPDATE coexist.derive_position SET baseline_done = true WHERE stream_id = %s

@@ -7,8 +7,8 @@ import re
 _PLAIN = {
     "smallint", "integer", "bigint", "real", "double precision", "numeric", "boolean", "text", "character varying",
     "character", "bpchar", "date", "time without time zone", "time with time zone", "timestamp without time zone",
-    "timestamp with time zone", "interval", "uuid", "json", "jsonb", "bytea", "inet", "cidr", "macaddr", "oid", "name", '"char"',
-    "xml", "bit", "bit varying", "money",
+    "timestamp with time zone", "interval", "uuid", "json", "jsonb", "bytea", "inet", "cidr", "macaddr", "oid", "name",
+    '"char"', "xml", "bit", "bit varying", "money",
 }  # fmt: skip
 _MODIFIED = re.compile(r"^(?P<base>[a-z \"]+?)\s*\((?P<mod>[\d, -]+)\)(?P<tail>[a-z ]*)(?P<array>(\[\])*)$")
 

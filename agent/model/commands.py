@@ -1,8 +1,8 @@
 """Decide → outbox → apply → outcome: commands, records, calls and what came of them. All frozen.
 
-A *record* is one master, or one document with its lines, in one target. A *command* is one wanted change of one record. A *call* is
-one durable intent to write, computed from (record, command) at claim; a command may need several calls, one after
-the other (create the draft, then post it).
+A *record* is one master, or one document with its lines, in one target. A *command* is one wanted change of one
+record. A *call* is one durable intent to write, computed from (record, command) at claim; a command may need several
+calls, one after the other (create the draft, then post it).
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-
 EVICTED = -2  # number of an entity that lost its key to another one: an effect of a key change, not an affected key
 GONE = -1  # number of an entity that its view no longer yields
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
-from typing import LiteralString, cast
 
 import psycopg
 
@@ -30,7 +29,7 @@ def migrate(conn: psycopg.Connection) -> int:
                 remedy="run the coexist version that upgraded the store, or a newer one",
             )
         for version in sorted(v for v in known if v > current):
-            conn.execute(cast(LiteralString, known[version]))
+            conn.execute(known[version].encode())
             conn.execute("INSERT INTO public.coexist_migration (version) VALUES (%s)", (version,))
     return newest
 

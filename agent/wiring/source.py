@@ -131,7 +131,8 @@ def compile_source(config: Config, source: str, relations: Sequence[Relation]) -
     )
     compiled = tuple(
         compile_mapping(
-            name=name, source=source, entity=m.entity, sql=Path(m.sql).read_text(encoding="utf-8"), sql_path=str(m.sql), key=m.key,
+            name=name, source=source, entity=m.entity, sql=Path(m.sql).read_text(encoding="utf-8"), sql_path=str(m.sql),
+            key=m.key,
             dialect="postgres", schema=schema, mirror_schema=mirror_schema(source), consent_every_root=m.consent_every_root,
         )
         for name, m in mine

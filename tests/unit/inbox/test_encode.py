@@ -19,7 +19,10 @@ _TEXT = st.one_of(
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(values=st.lists(st.one_of(_TEXT, st.just(UNCHANGED)), min_size=1, max_size=6), old=st.lists(_TEXT, min_size=1, max_size=4))
+@given(
+    values=st.lists(st.one_of(_TEXT, st.just(UNCHANGED)), min_size=1, max_size=6),
+    old=st.lists(_TEXT, min_size=1, max_size=4),
+)
 def test_every_text_null_and_unchanged_mark_comes_back_as_it_went_in(
     store: psycopg.Connection, values: list[object], old: list[str | None]
 ) -> None:

@@ -66,9 +66,9 @@ class Claimer:
         self.last_ended: list[UUID] = []  # whoever stands behind these may go
 
     async def claim(
-        self, conn: psycopg.AsyncConnection[Any], limit: int, batch: int, lease: timedelta, now: datetime
+        self, conn: psycopg.AsyncConnection[Any], limit: int, lease: timedelta, now: datetime
     ) -> Claimed:
-        """Take up to `limit` commands, plan each, write what follows. batch: most calls of one request."""
+        """Take up to `limit` commands, plan each, write what follows."""
         async with conn.transaction():
             self.last_blocked, self.last_ended = [], []
             taken = await self._take(conn, limit, now)
@@ -77,7 +77,7 @@ class Claimer:
             present = await self._present(conn, taken)
             decided = _decide(taken, self._target, present)
             await self._reserve(conn, len(decided.sends))
-            requests, rows = self._intents(decided.sends, batch)
+            requests, rows = self._intents(decided.sends)
             if rows:
                 await conn.execute(
                     _SQL["intend"],
@@ -124,11 +124,11 @@ class Claimer:
             self._ids += await cursor.fetchall()
 
     def _intents(
-        self, sends: Sequence[tuple[_Taken, Send]], batch: int
+        self, sends: Sequence[tuple[_Taken, Send]]
     ) -> tuple[list[ClaimedRequest], list[dict[str, Any]]]:
         requests = []
         rows: list[dict[str, Any]] = []
-        for object_name, group in _grouped(sends, self._target, batch):
+        for object_name, group in _grouped(sends, self._target):
             pairs = [(self._ids.pop(0), taken, send) for taken, send in group]
             request_id = pairs[0][0][1]
             calls = tuple(_call(call_id, taken, send) for (call_id, _), taken, send in pairs)
@@ -209,13 +209,13 @@ def _exception(item: _Taken, park: Park) -> dict[str, Any]:
 
 
 def _grouped(
-    sends: Sequence[tuple[_Taken, Send]], target: TargetSpec, batch: int
+    sends: Sequence[tuple[_Taken, Send]], target: TargetSpec
 ) -> Iterator[tuple[ObjectName, list[tuple[_Taken, Send]]]]:
     by_object: dict[ObjectName, list[tuple[_Taken, Send]]] = {}
     for pair in sends:
         by_object.setdefault(pair[0].record.key.object, []).append(pair)
     for name, group in by_object.items():
-        size = max(1, min(batch, target.limits.batch, target.objects[name].batch))
+        size = max(1, min(target.limits.batch, target.objects[name].batch))
         for start in range(0, len(group), size):
             yield name, group[start : start + size]
 

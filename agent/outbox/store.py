@@ -35,7 +35,7 @@ class OutboxStore:
     async def claim(self, limit: int) -> Claimed:
         """Turn up to `limit` heads of the line into durable intents."""
         async with self._pool.connection() as conn:
-            claimed = await self._claimer.claim(conn, limit, limit, self._lease, self._now())
+            claimed = await self._claimer.claim(conn, limit, self._lease, self._now())
         if claimed.blocked:
             # What they wait for may have come between our look and our commit.
             async with self._pool.connection() as conn:

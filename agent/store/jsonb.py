@@ -1,4 +1,5 @@
-"""JSON between Python and jsonb columns: numbers with a fraction stay exact (Decimal), dates are ISO texts.
+"""JSON between Python and jsonb columns: numbers with a fraction stay exact (Decimal), dates are ISO
+texts.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import Any
 
 import orjson
 
-_decoder = json.JSONDecoder(parse_float=Decimal)
+_scan = json.JSONDecoder(
+    parse_float=Decimal
+).scan_once  # as `decode`, without looking for blanks around the value
 
 
 def dumps(value: Any) -> str:
@@ -20,7 +23,7 @@ def dumps(value: Any) -> str:
 
 def loads(text: str) -> Any:
     """The value of a JSON text (select jsonb columns as ::text); fractions come as Decimal."""
-    return _decoder.decode(text)
+    return {} if text == "{}" else _scan(text, 0)[0]
 
 
 def _extra(value: object) -> Any:

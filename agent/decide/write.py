@@ -13,7 +13,7 @@ from agent.decide.brake import BrakeRules, Braking
 from agent.decide.copytext import command_line, journal_line
 from agent.decide.decide import Resolve, decide
 from agent.decide.plan import EntityPlan
-from agent.model.entities import EVICTED, CommandRow, Decisions, EntityChange, EntityException, Transaction
+from agent.model.entities import CommandRow, Decisions, EntityChange, EntityException, Transaction
 from agent.store.queries import queries
 
 _SQL = queries("agent.decide", "write")
@@ -34,10 +34,26 @@ class Decider:
         self._versions = versions
         self._resolve = resolve
         self._braking = Braking(conn, source, brakes)
+        self._counts: Counter[tuple[str, str, str]] = Counter()
 
     def count_affected(self, n: int) -> None:
         """The left side of the entity ledger, counted when the keys are marked."""
-        self._count(Counter({("entities", self._source, "affected"): n}))
+        self._counts["entities", self._source, "affected"] += n
+
+    def count_changed(self, n: int) -> None:
+        """Entities whose new derived state was written: counted by what the state table took."""
+        self._counts["entities", self._source, "changed"] += n
+
+    def write_counts(self) -> None:
+        """The ledgers of this transaction, once, at its end."""
+        counts, self._counts = self._counts, Counter()
+        rows = [(*at, n) for at, n in sorted(counts.items()) if n]
+        if rows:
+            self._conn.execute(_SQL["count"], [list(c) for c in zip(*rows, strict=True)], prepare=True)
+
+    def forget_counts(self) -> None:
+        """The transaction was aborted."""
+        self._counts.clear()
 
     def settle_cause(self, cause: str) -> None:
         """All slices of a cause are in: let its commands go, or hold them by the brake."""
@@ -58,12 +74,13 @@ class Decider:
         if not counting and cause != "baseline":
             self._braking.check(self._stream_id, out.commands, commands)
         self._exceptions(plan, out, commands)
-        evicted = sum(1 for c in out.accepted if c.number == EVICTED)
-        self._count(Counter({
-            ("entities", self._source, "changed"): len(out.accepted) - evicted,
-            ("entities", self._source, "unchanged"): evaluation.unchanged,
-            ("entities", self._source, "excepted"): sum(1 for e in out.exceptions if e.stage in ("validate", "evaluate")),
-        }))  # fmt: skip
+        self._counts["entities", self._source, "unchanged"] += evaluation.unchanged
+        self._counts["entities", self._source, "excepted"] += sum(
+            1 for e in out.exceptions if e.stage in ("validate", "evaluate")
+        )
+        for target in plan.targets:
+            # Whatever is accepted must become one command per target; the commands are counted where they stand.
+            self._counts["commands", target.target, "made"] += len(out.accepted)
         return out.accepted
 
     # ------------------------------------------------------------------------------------------------ rows
@@ -94,8 +111,6 @@ class Decider:
             ))  # fmt: skip
         self._records(rows, numbers)
         self._supersede(rows, numbers)
-        made = Counter(("commands", row.target, "made") for row in rows)
-        self._count(made)
         return numbers
 
     def _records(self, rows: list[CommandRow], numbers: list[int]) -> None:
@@ -165,11 +180,6 @@ class Decider:
         self._conn.execute(
             _SQL["open_exceptions"], (self._stream_id, *(list(c) for c in zip(*rows, strict=True)))
         )
-
-    def _count(self, counts: Counter[tuple[str, str, str]]) -> None:
-        rows = [(*at, n) for at, n in counts.items() if n]
-        if rows:
-            self._conn.execute(_SQL["count"], [list(c) for c in zip(*rows, strict=True)], prepare=True)
 
     def _numbers(self, sequence: str, n: int) -> list[int]:
         return [int(r[0]) for r in self._conn.execute(_SQL[sequence], (n,), prepare=True).fetchall()]

@@ -47,6 +47,9 @@ class DecideStage(Protocol):
         evaluation: Evaluation, *, counting: bool,
     ) -> Sequence[EntityChange]: ...  # fmt: skip
     def count_affected(self, n: int) -> None: ...
+    def count_changed(self, n: int) -> None: ...
+    def write_counts(self) -> None: ...
+    def forget_counts(self) -> None: ...
     def settle_cause(self, cause: str) -> None: ...
 
 
@@ -93,11 +96,13 @@ class Deriver:
         try:
             with self._conn.transaction():
                 progress = self._step()
+                self._decider.write_counts()
                 if progress.worked:
                     failpoint("before-derive-commit")
         except BaseException:
             # What an aborted transaction remembered about keys never happened.
             self._fence = None
+            self._decider.forget_counts()
             if not self._conn.closed and not self._conn.broken:
                 self._keys.reload()
             raise
@@ -217,6 +222,7 @@ class Deriver:
                     self._conn.execute(tables.text("mark_every_root"), params)
                     self._conn.execute(tables.text("mark_every_state"), params)
                     self._put_off(tables, "remap")
+            self._decider.write_counts()
 
     # ------------------------------------------------------------------------------------------------ entities
 
@@ -308,17 +314,20 @@ class Deriver:
         accepted = self._decider.decide(
             tables.mapping.name, changes, transactions, cause, evaluation, counting=counting
         )
+        self._keep(tables, accepted)
+        return len(accepted)
+
+    def _keep(self, tables: MappingTables, accepted: Sequence[EntityChange]) -> None:
         kept = [c for c in accepted if c.new is not None]
         if kept:
-            self._conn.execute(
-                tables.text("keep"),
-                {"numbers": [c.number for c in kept], "ids": [c.entity_id for c in kept]},
-                prepare=True,
-            )
+            params = {"numbers": [c.number for c in kept], "ids": [c.entity_id for c in kept]}
+            written = self._conn.execute(tables.text("keep"), params, prepare=True).rowcount
+            self._decider.count_changed(written)
         gone = [c.entity_id for c in accepted if c.new is None]
         if gone:
-            self._conn.execute(tables.text("bury"), {"ids": gone}, prepare=True)
-        return len(accepted)
+            # An evicted one has lost its row to the key's new bearer already: an effect, not an affected key.
+            buried = self._conn.execute(tables.text("bury"), {"ids": gone}, prepare=True).rowcount
+            self._decider.count_changed(buried)
 
     def _count(self, tables: MappingTables) -> int:
         row = self._conn.execute(tables.text("count_dirty"), prepare=True).fetchone()

@@ -50,7 +50,10 @@ class Checker:
         elif kind not in self.allowed.nodes:
             name = self._name(node)
             self.problems.refuse(
-                f"{name} is not supported in {self.dialect} mappings", "see the list of supported functions", node, name
+                f"{name} is not supported in {self.dialect} mappings",
+                "see the list of supported functions",
+                node,
+                name,
             )
         self._details(node)
 
@@ -66,7 +69,9 @@ class Checker:
                 tables = {c.table for c in node.find_all(exp.Column)} if self._is_aggregate(node) else set()
                 if tables and not tables & own:
                     self.problems.refuse(
-                        f"{self._name(node)} over columns of the outer query", "aggregate the sub-query's own columns", node
+                        f"{self._name(node)} over columns of the outer query",
+                        "aggregate the sub-query's own columns",
+                        node,
                     )
 
     def _function(self, node: exp.Anonymous) -> None:
@@ -86,7 +91,10 @@ class Checker:
             self.problems.refuse("ORDER BY only stands inside a list aggregate", "leave it out", node)
         if isinstance(node, exp.DataType) and node.this.value not in self.allowed.types:
             self.problems.refuse(
-                f"a cast to {node.sql(self.dialect)} is not supported", "cast to a supported type", node, node.sql(self.dialect)
+                f"a cast to {node.sql(self.dialect)} is not supported",
+                "cast to a supported type",
+                node,
+                node.sql(self.dialect),
             )
         if isinstance(node, exp.Extract) and node.this.name.upper() not in self.allowed.extract:
             self.problems.refuse(f"EXTRACT of {node.this.name} is not supported", "use another field", node)
@@ -94,10 +102,12 @@ class Checker:
             self._format(node)
 
     def _format(self, node: exp.Expr) -> None:
-        literals = [n for n in exp.func("f", node.args["format"]).find_all(exp.Literal)]
+        literals = list(exp.func("f", node.args["format"]).find_all(exp.Literal))
         text = node.sql(self.dialect).rsplit("'", 2)[-2] if literals else ""
         if text not in self.allowed.formats:
-            self.problems.refuse(f"the format {text!r} is not supported", "use ISO forms such as 'YYYY-MM-DD'", node)
+            self.problems.refuse(
+                f"the format {text!r} is not supported", "use ISO forms such as 'YYYY-MM-DD'", node
+            )
 
     def _refuse_unordered(self, node: exp.Expr) -> NoReturn:
         self.problems.refuse(

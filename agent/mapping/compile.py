@@ -19,6 +19,7 @@ from agent.mapping.paths import leaves
 from agent.mapping.problems import Problems
 from agent.mapping.resolve import Resolver
 from agent.mapping.schema import SourceSchema
+from agent.mapping.typed import check_types
 from agent.model.ids import MappingName, SourceName
 from agent.model.mapping import CHANGED, KEYS, CompiledMapping, KeyColumn, Leaf
 
@@ -43,6 +44,7 @@ def compile_mapping(
     _check_text(sql, dialect, problems)
     resolver = Resolver(schema, dialect, problems)
     query = resolver.resolve(sql)
+    check_types(query, problems)
     reduce_outer_joins(query)
     root, columns = _Key(query, key, problems).find()
     emitter = Emitter(query, mirror_schema)
@@ -63,21 +65,32 @@ def compile_mapping(
         evaluate_sql=_text(evaluated),
         read_columns=lineage.read_columns(query),
         required_indexes=tuple(
-            sorted(((t, columns) for (t, _), columns in emitter.lookups.items()), key=lambda i: (str(i[0]), i[1]))
+            sorted(
+                ((t, columns) for (t, _), columns in emitter.lookups.items()), key=lambda i: (str(i[0]), i[1])
+            )
         ),
     )
 
 
 def _check_text(sql: str, dialect: str, problems: Problems) -> None:
     if dialect not in DIALECTS:
-        problems.refuse(f"dialect {dialect} is not supported yet", f"supported: {', '.join(sorted(DIALECTS))}")
+        problems.refuse(
+            f"dialect {dialect} is not supported yet", f"supported: {', '.join(sorted(DIALECTS))}"
+        )
     for placeholder in (CHANGED, KEYS):
         if placeholder in sql:
-            problems.refuse(f"{placeholder} has a meaning of its own here", "write it in another way", text=placeholder)
+            problems.refuse(
+                f"{placeholder} has a meaning of its own here", "write it in another way", text=placeholder
+            )
 
 
 def _leaves(
-    query: Query, root: Source, key: list[tuple[str, str]], emitter: Emitter, problems: Problems, consent: bool
+    query: Query,
+    root: Source,
+    key: list[tuple[str, str]],
+    emitter: Emitter,
+    problems: Problems,
+    consent: bool,
 ) -> tuple[Leaf, ...]:
     builder = AffectedBuilder(query, root, key, emitter)
     found = []
@@ -124,7 +137,9 @@ class _Key:
     def find(self) -> tuple[Source, list[tuple[str, str]]]:
         """The root source and (output, column) pairs in the order of the configured key."""
         if not self.key:
-            self.problems.refuse("the mapping names no key", "set key: to the outputs that are the root's primary key")
+            self.problems.refuse(
+                "the mapping names no key", "set key: to the outputs that are the root's primary key"
+            )
         pairs = [(name, self._column(name)) for name in self.key]
         aliases = {c.table for _, c in pairs}
         node = self.block.outputs[self.key[0]]
@@ -151,7 +166,9 @@ class _Key:
     def _column(self, name: str) -> exp.Column:
         value = self.block.outputs.get(name)
         if value is None:
-            self.problems.refuse(f"key output {name} is not an output of the view", "name outputs of the SELECT in key:")
+            self.problems.refuse(
+                f"key output {name} is not an output of the view", "name outputs of the SELECT in key:"
+            )
         while isinstance(value, exp.Paren):
             value = value.this
         if not isinstance(value, exp.Column):
@@ -166,15 +183,21 @@ class _Key:
             self._refuse("the outermost GROUP BY does not contain the whole key", self.block.node)
 
     def _refuse(self, what: str, node: exp.Expr) -> NoReturn:
-        self.problems.refuse(what, "select exactly the root table's primary key columns, unchanged, as the key", node)
+        self.problems.refuse(
+            what, "select exactly the root table's primary key columns, unchanged, as the key", node
+        )
 
 
 def _version(sql: str, dialect: str, schema: SourceSchema, query: Query) -> str:
     digest = hashlib.sha256(f"{COMPILER_VERSION}\0{dialect}\0{sql}".encode())
-    tables = {s.table.name: s.table for b in query.blocks.values() for s in b.sources() if s.table is not None}
+    tables = {
+        s.table.name: s.table for b in query.blocks.values() for s in b.sources() if s.table is not None
+    }
     for table in sorted(tables, key=str):
         for column in tables[table].columns:
-            digest.update(f"\0{table}\0{column.name}\0{column.type_name}\0{column.key}\0{column.not_null}".encode())
+            digest.update(
+                f"\0{table}\0{column.name}\0{column.type_name}\0{column.key}\0{column.not_null}".encode()
+            )
     return digest.hexdigest()[:16]
 
 

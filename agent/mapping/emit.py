@@ -38,7 +38,9 @@ class Emitter:
     def expression(self, node: exp.Expr, available: set[str]) -> exp.Expr:
         """A copy of the expression with its sub-queries written out."""
         return node.transform(
-            lambda n: self._subquery(self.query.blocks[n.name], available) if isinstance(n, exp.Placeholder) else n
+            lambda n: (
+                self._subquery(self.query.blocks[n.name], available) if isinstance(n, exp.Placeholder) else n
+            )
         )
 
     def _subquery(self, block: Block, available: set[str]) -> exp.Expr:
@@ -52,7 +54,9 @@ class Emitter:
         values = list(block.outputs.values())
         sides = [self.expression(side, available) for side in block.in_left]
         pushable = all(self.pushable(block, v) for v in values) and not any(map(has_subquery, block.in_left))
-        matches: Terms = [exp.EQ(this=v.copy(), expression=s.copy()) for v, s in zip(values, sides, strict=True)]
+        matches: Terms = [
+            exp.EQ(this=v.copy(), expression=s.copy()) for v, s in zip(values, sides, strict=True)
+        ]
         value_nulls = any(map(self.query.nullable, values))
         side_nulls = any(map(self.query.nullable, block.in_left))
         if pushable and (block.two_valued or not (value_nulls or side_nulls)):
@@ -83,7 +87,9 @@ class Emitter:
         if value.sql("postgres") in texts:
             return True
         columns = list(value.find_all(exp.Column))
-        return bool(columns) and not value.find(exp.AggFunc) and all(c.sql("postgres") in texts for c in columns)
+        return (
+            bool(columns) and not value.find(exp.AggFunc) and all(c.sql("postgres") in texts for c in columns)
+        )
 
     # ------------------------------------------------------------------------------------------------ blocks
 
@@ -117,7 +123,11 @@ class Emitter:
         placed: set[str] = set()
         waiting, open_terms = list(inner), list(terms)
         while waiting:
-            source = first if first in waiting and not placed else self._next(waiting, open_terms, placed | available)
+            source = (
+                first
+                if first in waiting and not placed
+                else self._next(waiting, open_terms, placed | available)
+            )
             assert source is not None
             waiting.remove(source)
             on = [t for t in open_terms if not has_subquery(t) and self._closed(t, source, placed, available)]
@@ -139,7 +149,9 @@ class Emitter:
 
     def _join(self, node: exp.Expr, on: Terms, known: set[str]) -> exp.Join:
         condition = conjunction(self.expression(t, known) for t in on)
-        return exp.Join(this=node, on=condition) if condition is not None else exp.Join(this=node, kind="CROSS")
+        return (
+            exp.Join(this=node, on=condition) if condition is not None else exp.Join(this=node, kind="CROSS")
+        )
 
     def _closed(self, term: exp.Expr, source: Source, placed: set[str], available: set[str]) -> bool:
         reads = self.query.reads(term)
@@ -171,7 +183,9 @@ class Emitter:
             )
         assert source.block is not None
         pushed = self._pushed(source, on, placed | available)
-        body = exp.Subquery(this=self.select(source.block, pushed, placed | available if pushed else available))
+        body = exp.Subquery(
+            this=self.select(source.block, pushed, placed | available if pushed else available)
+        )
         if any(self.query.reads(t) & placed for t in pushed):
             return exp.Lateral(this=body, alias=alias)
         body.set("alias", alias)
@@ -185,7 +199,11 @@ class Emitter:
             refs = self.query.refs(term)
             mine = {name for alias, name in refs if alias == source.alias}
             others = {alias for alias, _ in refs} - {source.alias}
-            if mine and others <= known and all(self.pushable(source.block, source.block.outputs[n]) for n in mine):
+            if (
+                mine
+                and others <= known
+                and all(self.pushable(source.block, source.block.outputs[n]) for n in mine)
+            ):
                 found.append(substitute(term, source))
         return found
 
@@ -231,7 +249,10 @@ def relation(text: str, alias: str, columns: Iterable[str] | None = None) -> Sou
 
 def key_link(source: Source, key: Iterable[str], other: str, names: Iterable[str]) -> Terms:
     """source.key = other.names, column by column."""
-    return [exp.EQ(this=column(source.alias, k), expression=column(other, n)) for k, n in zip(key, names, strict=True)]
+    return [
+        exp.EQ(this=column(source.alias, k), expression=column(other, n))
+        for k, n in zip(key, names, strict=True)
+    ]
 
 
 def _named(node: exp.Expr, name: str) -> exp.Expr:

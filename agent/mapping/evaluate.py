@@ -28,7 +28,9 @@ def evaluate(query: Query, root: Source, key: list[tuple[str, str]], emitter: Em
     if block.group:
         select.set("group", exp.Group(expressions=[emitter.expression(g, inside) for g in block.group]))
     if block.having:
-        select.set("having", exp.Having(this=exp.and_(*(emitter.expression(h, inside) for h in block.having))))
+        select.set(
+            "having", exp.Having(this=exp.and_(*(emitter.expression(h, inside) for h in block.having)))
+        )
     return select
 
 

@@ -1,7 +1,7 @@
 """The compiler's own form of a mapping: blocks (one SELECT each), their sources, and expressions without nested SELECTs.
 
 In an expression every sub-query predicate or value is a `Placeholder` that names its block, and every column is
-`alias.column` with an alias that is unique in the whole mapping, so that parts of different blocks can be put into one statement.
+`alias.column` with an alias that is unique in the whole mapping, so that parts of different blocks fit into one statement.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from agent.mapping.schema import SourceTable
 Ref = tuple[str, str]  # (unique alias, column)
 
 
-@dataclass
+@dataclass(eq=False)
 class Source:
     """A FROM item: a captured table, a derived table (`block`), or a relation given as text (`raw`)."""
 
@@ -34,7 +34,7 @@ class Source:
         return tuple(self.block.outputs) if self.block is not None else ()
 
 
-@dataclass
+@dataclass(eq=False)
 class LeftJoin:
     """An outer-joined source with its ON terms."""
 
@@ -42,7 +42,7 @@ class LeftJoin:
     on: list[exp.Expr]
 
 
-@dataclass
+@dataclass(eq=False)
 class Block:
     """One SELECT: σ where ((inner sources × …) LEFT JOIN left…). All INNER conditions stand in `where`.
 
@@ -81,7 +81,7 @@ class Block:
         yield from self.having
 
 
-@dataclass
+@dataclass(eq=False)
 class Query:
     """A whole mapping: the root block and every block by name."""
 

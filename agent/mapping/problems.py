@@ -17,7 +17,9 @@ class Problems:
         self.sql = sql
         self.path = path
 
-    def refuse(self, what: str, remedy: str, node: exp.Expr | None = None, text: str | None = None) -> NoReturn:
+    def refuse(
+        self, what: str, remedy: str, node: exp.Expr | None = None, text: str | None = None
+    ) -> NoReturn:
         """Raise, at the line of `node`, else at the first occurrence of `text`, else at the file."""
         line = _line_of(node) or self._line_of_text(text) or _line_above(node)
         raise MappingError(what, where=f"{self.path}:{line}" if line else self.path, remedy=remedy)
@@ -36,7 +38,7 @@ def _line_of(node: exp.Expr | None) -> int | None:
 
 def _line_above(node: exp.Expr | None) -> int | None:
     while node is not None:
-        node = node.parent  # type: ignore[assignment]
+        node = node.parent
         line = _line_of(node)
         if line:
             return line

@@ -65,7 +65,9 @@ class Resolver:
             raise _parse_error(self.problems.path + line, str(detail.get("description") or error)) from None
         found = [s for s in statements if s is not None]
         if len(found) != 1:
-            self.problems.refuse("a mapping file holds exactly one SELECT", "split it into one file per entity")
+            self.problems.refuse(
+                "a mapping file holds exactly one SELECT", "split it into one file per entity"
+            )
         root = self._block(found[0], "root", None, None)
         for cte in self.unused.values():
             self.problems.refuse(f"WITH {cte.alias} is never used", "remove it", cte)
@@ -74,7 +76,12 @@ class Resolver:
     # ------------------------------------------------------------------------------------------------ blocks
 
     def _block(
-        self, node: exp.Expr, kind: str, parent: Block | None, outer: _Scope | None, rename: list[str] | None = None
+        self,
+        node: exp.Expr,
+        kind: str,
+        parent: Block | None,
+        outer: _Scope | None,
+        rename: list[str] | None = None,
     ) -> Block:
         while isinstance(node, exp.Subquery) and node.alias == "":
             node = node.this
@@ -94,7 +101,9 @@ class Resolver:
         if node.args.get("having"):
             block.having = conjuncts(self._expr(node.args["having"].this, scope, True))
         exprs = [*block.outputs.values(), *block.having]
-        block.aggregated = bool(block.group) or bool(block.having) or any(self.checker.aggregates(e) for e in exprs)
+        block.aggregated = (
+            bool(block.group) or bool(block.having) or any(self.checker.aggregates(e) for e in exprs)
+        )
         self.checker.aggregates_are_local(block)
         return block
 
@@ -111,7 +120,9 @@ class Resolver:
             return
         if clause.args.get("recursive"):
             self.problems.refuse(
-                "a recursive CTE cannot be kept up to date", "join the table to itself as many times as needed", clause
+                "a recursive CTE cannot be kept up to date",
+                "join the table to itself as many times as needed",
+                clause,
             )
         visible: dict[str, tuple[exp.Expr, list[str], _Scope | None]] = {}
         for cte in clause.expressions:
@@ -123,7 +134,11 @@ class Resolver:
 
     def _group(self, node: exp.Expr, scope: _Scope) -> list[exp.Expr]:
         extras = [k for k, v in node.args.items() if v and k != "expressions"]
-        odd = [e for e in node.expressions if isinstance(e, exp.Rollup | exp.Cube | exp.GroupingSets | exp.Literal)]
+        odd = [
+            e
+            for e in node.expressions
+            if isinstance(e, exp.Rollup | exp.Cube | exp.GroupingSets | exp.Literal)
+        ]
         if extras or odd:
             word = extras[0].upper() if extras else type(odd[0]).__name__.upper()
             self.problems.refuse(f"GROUP BY {word} is not supported", "group by plain columns", node, "group")
@@ -174,12 +189,18 @@ class Resolver:
         side, kind, method = join.side, join.kind, join.method
         if method or join.args.get("using"):
             self.problems.refuse(
-                f"{method or 'USING'} joins depend on which columns happen to exist", "write ON a.x = b.x", join, method or "using"
+                f"{method or 'USING'} joins depend on which columns happen to exist",
+                "write ON a.x = b.x",
+                join,
+                method or "using",
             )
         if side not in ("", "LEFT") or kind not in ("", "INNER", "CROSS", "OUTER"):
             word = f"{side} {kind}".strip()
             self.problems.refuse(
-                f"{word} JOIN: rows without a root row are no entity", "use LEFT JOIN from the root table", join, side or kind
+                f"{word} JOIN: rows without a root row are no entity",
+                "use LEFT JOIN from the root table",
+                join,
+                side or kind,
             )
         source = self._source(join.this, scope)
         terms = conjuncts(self._expr(join.args["on"], scope, True)) if join.args.get("on") else []
@@ -190,7 +211,9 @@ class Resolver:
             scope.block.where += terms
 
     def _source(self, node: exp.Expr, scope: _Scope) -> Source:
-        written, source = self._table(node, scope) if isinstance(node, exp.Table) else self._derived(node, scope)
+        written, source = (
+            self._table(node, scope) if isinstance(node, exp.Table) else self._derived(node, scope)
+        )
         if written in scope.names:
             self.problems.refuse(f"two FROM items are called {written}", "give each an alias", node)
         scope.names[written] = source
@@ -199,7 +222,9 @@ class Resolver:
     def _table(self, node: exp.Table, scope: _Scope) -> tuple[str, Source]:
         if not isinstance(node.this, exp.Identifier):
             self.problems.refuse(
-                f"{node.this.sql(self.dialect)} in FROM is not a captured table", "join captured tables only", node
+                f"{node.this.sql(self.dialect)} in FROM is not a captured table",
+                "join captured tables only",
+                node,
             )
         odd = [k for k, v in node.args.items() if v and k not in ("this", "db", "alias")]
         alias = node.args.get("alias")
@@ -231,7 +256,9 @@ class Resolver:
             word = "LATERAL" if isinstance(node, exp.Lateral) else "a parenthesised join"
             if isinstance(node, exp.Values):
                 word = "VALUES"
-            self.problems.refuse(f"{word} in FROM is not supported", "join tables and sub-queries one by one", node, word)
+            self.problems.refuse(
+                f"{word} in FROM is not supported", "join tables and sub-queries one by one", node, word
+            )
         alias = node.args.get("alias")
         if alias is None:
             self.problems.refuse("a sub-query in FROM needs a name", "add an alias", node)
@@ -275,7 +302,9 @@ class Resolver:
     def _scalar(self, node: exp.Subquery, scope: _Scope) -> exp.Expr:
         block = self._block(node, "scalar", scope.block, scope)
         if len(block.outputs) != 1:
-            self.problems.refuse("a sub-query used as a value must have one column", "select one column", node)
+            self.problems.refuse(
+                "a sub-query used as a value must have one column", "select one column", node
+            )
         return self._placeholder(block)
 
     def _in(self, node: exp.In, scope: _Scope, two_valued: bool) -> exp.Expr:
@@ -287,7 +316,9 @@ class Resolver:
         block.in_left = [self._expr(side, scope, False) for side in sides]
         block.two_valued = two_valued
         if len(block.outputs) != len(block.in_left):
-            self.problems.refuse("IN compares a different number of columns", "select as many as stand left of IN", node)
+            self.problems.refuse(
+                "IN compares a different number of columns", "select as many as stand left of IN", node
+            )
         return self._placeholder(block)
 
     @staticmethod
@@ -323,7 +354,9 @@ class Resolver:
         name = self._name(node.this)
         near = nearest(name, candidates)
         hint = f"did you mean {f'{qualifier}.' if qualifier else ''}{near}?" if near else "correct the name"
-        self.problems.refuse(f"column {f'{qualifier}.' if qualifier else ''}{name} does not exist here", hint, node)
+        self.problems.refuse(
+            f"column {f'{qualifier}.' if qualifier else ''}{name} does not exist here", hint, node
+        )
 
     def _name(self, identifier: exp.Expr | None) -> str:
         """An identifier as the catalogue has it: PostgreSQL folds what is not quoted to lower case."""

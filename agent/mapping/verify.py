@@ -21,7 +21,10 @@ def prepare_all(conn: Connection, mapping: CompiledMapping, *, mirror_schema: st
     schema = mirror_schema or f"mirror_{mapping.source}"
     for what, text in _statements(mapping, schema):
         _plan(conn, mapping, what, text)
-    view, evaluated = _types(conn, mapping.view_sql), _types(conn, _filled(mapping, mapping.evaluate_sql, schema))
+    view, evaluated = (
+        _types(conn, mapping.view_sql),
+        _types(conn, _filled(mapping, mapping.evaluate_sql, schema)),
+    )
     different = [f"{v[0]}: {v[1]} or {e[1]}" for v, e in zip(view, evaluated, strict=True) if v != e]
     if different:
         raise MappingError(
@@ -72,9 +75,11 @@ def _types(conn: Connection, text: str) -> list[tuple[str, str]]:
     assert result is not None
     found = []
     for number in range(result.nfields):
-        kind = conn.execute("SELECT format_type(%s, %s)", (result.ftype(number), result.fmod(number))).fetchone()
+        kind = conn.execute(
+            "SELECT format_type(%s, %s)", (result.ftype(number), result.fmod(number))
+        ).fetchone()
         assert kind is not None
-        found.append(((result.fname(number) or b"").decode(), str(kind[0])))
+        found.append(((result.fname(number) or b"").decode(), kind[0]))
     return found
 
 

@@ -64,7 +64,10 @@ CASES: tuple[Case, ...] = (
         "rule 1: a line whose key moves touches the invoice it left and the one it came to",
         "SELECT h.co, h.no, (SELECT sum(l.amt) FROM l WHERE l.co = h.co AND l.no = h.no) AS total FROM h",
         (*_H, insert("l", 1, 1, 1, 1, 10)),
-        ((update("l", (1, 1, 1), 1, 2, 1, 1, 10),), (update("l", (1, 2, 1), 2, 1, 9, 1, 11), delete("h", 1, 2))),
+        (
+            (update("l", (1, 1, 1), 1, 2, 1, 1, 10),),
+            (update("l", (1, 2, 1), 2, 1, 9, 1, 11), delete("h", 1, 2)),
+        ),
     ),
     Case(
         "rule 1: a line that moved and was deleted in one batch leaves the first invoice too",
@@ -88,7 +91,12 @@ CASES: tuple[Case, ...] = (
         "rule 3: a chain of outer joins",
         "SELECT h.co, h.no, p.name FROM h LEFT JOIN c ON c.id = h.cust LEFT JOIN c AS p ON p.id = c.parent",
         (*_H, insert("c", 1, "a", 3), insert("c", 3, "p", None)),
-        ((update("c", (3,), 3, "q", None),), (update("c", (1,), 1, "a", 1),), (delete("c", 3),), (delete("c", 1),)),
+        (
+            (update("c", (3,), 3, "q", None),),
+            (update("c", (1,), 1, "a", 1),),
+            (delete("c", 3),),
+            (delete("c", 1),),
+        ),
     ),
     Case(
         "rule 4: a row that leaves the view because its outer-joined row appeared",
@@ -135,7 +143,11 @@ CASES: tuple[Case, ...] = (
         "SELECT h.co, h.no, r.rate FROM h LEFT JOIN r ON r.cur = h.cur AND r.d = (SELECT max(r2.d) FROM r AS r2"
         " WHERE r2.cur = h.cur AND r2.d <= h.amt)",
         (*_H, insert("r", "USD", 1, 1)),
-        ((insert("r", "USD", 5, 2),), (delete("r", "USD", 5), insert("r", "USD", 9, 3)), (insert("r", "EUR", 0, 4),)),
+        (
+            (insert("r", "USD", 5, 2),),
+            (delete("r", "USD", 5), insert("r", "USD", 9, 3)),
+            (insert("r", "EUR", 0, 4),),
+        ),
     ),
     Case(
         "rule 6: a leaf two sub-queries deep, correlated with the root past the middle block",
@@ -238,13 +250,22 @@ CASES: tuple[Case, ...] = (
         "SELECT h.co, h.no, NOT (h.amt IN (SELECT x.v FROM x WHERE x.nn = h.co)) AS a FROM h WHERE h.cur = 'EUR'"
         " OR h.cust IN (SELECT c.parent FROM c) OR NOT (h.amt = 7 AND h.cust IN (SELECT c.parent FROM c))",
         (*_H, insert("x", 1, 7, 1), insert("c", 1, "a", None)),
-        ((insert("x", 2, None, 1),), (insert("c", 2, "b", 5),), (delete("c", 1),), (delete("c", 2), delete("x", 1))),
+        (
+            (insert("x", 2, None, 1),),
+            (insert("c", 2, "b", 5),),
+            (delete("c", 1),),
+            (delete("c", 2), delete("x", 1)),
+        ),
     ),
     Case(
         "a self join: the root's table is a leaf of its own as well",
         "SELECT h.co, h.no, h2.amt AS other FROM h LEFT JOIN h AS h2 ON h2.co = h.co AND h2.no = h.cust",
         (*_H, insert("h", 1, 3, 2, 1, None)),
-        ((update("h", (1, 2), 1, 2, None, 8, None),), (update("h", (1, 2), 1, 4, 3, 8, None),), (delete("h", 1, 1),)),
+        (
+            (update("h", (1, 2), 1, 2, None, 8, None),),
+            (update("h", (1, 2), 1, 4, 3, 8, None),),
+            (delete("h", 1, 1),),
+        ),
     ),
     Case(
         "a master's parent in the same table, and a row that is its own parent",
@@ -259,7 +280,11 @@ CASES: tuple[Case, ...] = (
         " jsonb_agg(jsonb_build_object('n', l.ln, 'i', c.name) ORDER BY l.ln) AS lines FROM l LEFT JOIN c ON c.id = l.item"
         " GROUP BY l.co, l.no) AS t ON t.co = h.co AND t.no = h.no",
         (*_H, insert("l", 1, 1, 1, 1, 1)),
-        ((insert("c", 1, "a", None),), (insert("l", 1, 1, 2, 1, 1),), (update("c", (1,), 1, "b", None),), (
-            delete("l", 1, 1, 1), delete("l", 1, 1, 2))),
-    ),  # fmt: skip
+        (
+            (insert("c", 1, "a", None),),
+            (insert("l", 1, 1, 2, 1, 1),),
+            (update("c", (1,), 1, "b", None),),
+            (delete("l", 1, 1, 1), delete("l", 1, 1, 2)),
+        ),
+    ),
 )

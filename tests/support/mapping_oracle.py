@@ -70,7 +70,9 @@ class Maintained:
                 found |= {tuple(key[i] for i in order) for key in keys}
                 continue
             types = [c.type_name for c in table.columns if c.key]
-            queries.append(leaf.affected_sql.replace(CHANGED, values(table.key, types, sorted(keys, key=repr))))
+            queries.append(
+                leaf.affected_sql.replace(CHANGED, values(table.key, types, sorted(keys, key=repr)))
+            )
         if queries:
             text = " UNION ".join(f"({q})" for q in queries)
             found |= {tuple(r) for r in self.conn.execute(text).fetchall()}

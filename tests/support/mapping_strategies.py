@@ -1,7 +1,7 @@
 """Random schemas, mappings over them, data and changes: plain SQL in, plain SQL out, so that any path can be driven by them.
 
-Everything draws from a `random.Random`: hypothesis hands one in that shrinks (`st.randoms(use_true_random=False)`), a soak run hands
-in a seeded one. Domains are tiny and NULL is frequent, so that rows meet, part and disappear.
+Everything draws from a `random.Random`: hypothesis hands one in that shrinks (`st.randoms(use_true_random=False)`), a soak
+run hands in a seeded one. Domains are tiny and NULL is frequent, so that rows meet, part and disappear.
 """
 
 from __future__ import annotations
@@ -144,7 +144,9 @@ def random_schema(rng: Random) -> RandomSchema:
 
 def _random_table(rng: Random, name: str, others: list[RandomTable]) -> RandomTable:
     kinds = ["int", "int", "int", "text"]
-    columns = [RandomColumn(f"k{i}", rng.choice(kinds), True, True) for i in range(rng.choice([1, 1, 2, 2, 3]))]
+    columns = [
+        RandomColumn(f"k{i}", rng.choice(kinds), True, True) for i in range(rng.choice([1, 1, 2, 2, 3]))
+    ]
     if others and len(columns) > 1 and rng.random() < 0.6:
         # The child of a composite key: its key begins with its parent's.
         parent = rng.choice(others)
@@ -156,7 +158,8 @@ def _random_table(rng: Random, name: str, others: list[RandomTable]) -> RandomTa
         target = rng.choice([*others, RandomTable(name, tuple(columns))])
         not_null = rng.random() < 0.3
         columns += [
-            RandomColumn(f"f{number}{c.name}", c.kind, False, not_null, (target.name, c.name)) for c in target.key
+            RandomColumn(f"f{number}{c.name}", c.kind, False, not_null, (target.name, c.name))
+            for c in target.key
         ]
     for number in range(rng.randint(1, 3)):
         kind = rng.choice(["int", "int", "text", "num"])
@@ -231,7 +234,9 @@ class _Item:
     def order(self) -> list[str]:
         if self.table:
             return [f"{self.alias}.{c.name}" for c in self.table.key]
-        return [f"{self.alias}.{n}" if kind != "any" else f"{self.alias}.{n}::text" for n, kind in self.columns]
+        return [
+            f"{self.alias}.{n}" if kind != "any" else f"{self.alias}.{n}::text" for n, kind in self.columns
+        ]
 
 
 class _Generator:
@@ -343,7 +348,9 @@ class _Generator:
 
     def same_reference(self, column: RandomColumn, table: RandomTable) -> bool:
         """Columns f0… belong together, and key columns do; of several references the first of its group is taken."""
-        group = [c for c in table.columns if c.refers_to and c.refers_to[0] == (column.refers_to or ("", ""))[0]]
+        group = [
+            c for c in table.columns if c.refers_to and c.refers_to[0] == (column.refers_to or ("", ""))[0]
+        ]
         return column.name[:2] == group[0].name[:2] or column.key == group[0].key is True
 
     def derived(self, depth: int, outer: list[_Item]) -> tuple[str, _Item]:
@@ -423,9 +430,12 @@ class _Generator:
         column = self.column(items, outer, "text")
         forms = [
             "upper({0})", "rtrim({0})", "{0} || '-' || {1}", "coalesce(nullif(trim({0}), ''), {1})", "substring({0}, 1, 1)",
-            "replace({0}, 'a', 'z')", "lpad({0}, 3, '0')", "concat({0}, {1})", "cast({2} AS text)", "CASE {0} WHEN 'a' THEN {1} END",
+            "replace({0}, 'a', 'z')", "lpad({0}, 3, '0')", "concat({0}, {1})", "cast({2} AS text)",
+            "CASE {0} WHEN 'a' THEN {1} END",
         ]  # fmt: skip
-        return self.rng.choice(forms).format(column, self.column(items, outer, "text"), self.column(items, outer, "int"))
+        return self.rng.choice(forms).format(
+            column, self.column(items, outer, "text"), self.column(items, outer, "int")
+        )
 
     def number(self, items: list[_Item], outer: list[_Item]) -> str:
         forms = ["{0} + {1}", "{0} * 2 - {1}", "round({2} / 3, 2)", "coalesce({0}, {1}, 0)", "abs({2})", "{0} % 2",
@@ -491,7 +501,9 @@ class _Generator:
             assert target.table
             pairs = [f"{target.alias}.{c.name} = {self.column(outer, [], c.kind)}" for c in target.table.key]
             value = self.value([target], outer, depth)
-            return f"(SELECT {value} FROM {self.ref(target.table)} {target.alias} WHERE {' AND '.join(pairs)})"
+            return (
+                f"(SELECT {value} FROM {self.ref(target.table)} {target.alias} WHERE {' AND '.join(pairs)})"
+            )
         items, body = self.block(outer, depth)
         return f"(SELECT {self.aggregate(items)[0]} {body})"
 

@@ -29,13 +29,15 @@ def table(name: str) -> TableName:
 
 def test_the_view_is_the_text_as_written_over_the_mirror() -> None:
     view = build(INVOICE, ("co", "No")).view_sql
-    assert view.startswith("-- one invoice\nSELECT h.co, h.no AS \"No\"")
+    assert view.startswith('-- one invoice\nSELECT h.co, h.no AS "No"')
     assert 'FROM "mirror_src"."src.h" AS "h" JOIN "mirror_src"."src.c" AS "c" ON c.id = h.cust' in view
     assert not view.endswith(";")
 
 
 def test_the_root_leaf_has_no_statement_and_its_other_occurrences_do() -> None:
-    mapping = build("SELECT a.co, a.no, b.amt AS other FROM h AS a LEFT JOIN h AS b ON b.co = a.co AND b.no = a.cust")
+    mapping = build(
+        "SELECT a.co, a.no, b.amt AS other FROM h AS a LEFT JOIN h AS b ON b.co = a.co AND b.no = a.cust"
+    )
     root, other = mapping.leaves
     assert root.affected_sql is None
     assert root.root_link == (("co", "co"), ("no", "no"))

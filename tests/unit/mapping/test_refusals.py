@@ -86,7 +86,9 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("sql", "reason", "line"), REFUSED, ids=[r[0].replace("\n", " ")[:70] for r in REFUSED])
+@pytest.mark.parametrize(
+    ("sql", "reason", "line"), REFUSED, ids=[r[0].replace("\n", " ")[:70] for r in REFUSED]
+)
 def test_refused_with_reason_place_and_remedy(sql: str, reason: str, line: int | None) -> None:
     with pytest.raises(MappingError) as caught:
         build(sql)

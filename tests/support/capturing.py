@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 
 from agent.capture.postgres.capture import PostgresCapture
-from agent.model.changes import CaptureBatch, CommitPos, Relation, ResumePoint, RowChange
+from agent.model.changes import CaptureBatch, Relation, ResumePoint, RowChange
+from agent.model.ids import CommitPos
 from agent.ports import Capture
 
 TableNames = tuple[tuple[str, str], ...]
@@ -126,10 +127,10 @@ class Source:
 
     def execute(self, *statements: str) -> None:
         for statement in statements:
-            self.sql.execute(statement)  # type: ignore[arg-type]
+            self.sql.execute(statement)
 
     def one(self, query: str, *parameters: Any) -> Any:
-        row = self.sql.execute(query, parameters).fetchone()  # type: ignore[arg-type]
+        row = self.sql.execute(query, parameters).fetchone()
         return row[0] if row else None
 
     def slot_active(self) -> bool:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -20,7 +21,6 @@ from agent.model.changes import (
     UNCHANGED,
     CaptureBatch,
     Column,
-    CommitPos,
     Relation,
     ResumePoint,
     RowChange,
@@ -28,6 +28,7 @@ from agent.model.changes import (
     TransactionSlice,
     Value,
 )
+from agent.model.ids import CommitPos
 from tests.support.debezium_recording import UNAVAILABLE, Message
 
 _PLACEHOLDERS = (UNAVAILABLE, [UNAVAILABLE], list(UNAVAILABLE.encode()))
@@ -96,11 +97,12 @@ class DebeziumCapture:
                 yield batch
                 continue
             with self._topic.grown:
-                arrived = self._topic.grown.wait_for(
-                    lambda at=offset: len(self._topic.messages) > at or self._told.is_set(), self._idle
-                )
+                arrived = self._topic.grown.wait_for(partial(self._news, offset), self._idle)
             if not arrived:
                 yield CaptureBatch((), (), 0, state.position)
+
+    def _news(self, offset: int) -> bool:
+        return len(self._topic.messages) > offset or self._told.is_set()
 
     def acknowledge(self, position: CommitPos) -> None:
         self.acknowledged = max(self.acknowledged, position)

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from agent.model.changes import CommitPos, ResumePoint
+from agent.model.changes import ResumePoint
+from agent.model.ids import CommitPos
 from tests.contract.capture.conftest import BULK, World
 from tests.support.capturing import Seen, snapshot, stream_until
 
@@ -133,5 +134,5 @@ def test_interrupt_ends_a_waiting_stream_from_another_thread(world: World) -> No
     thread = threading.Thread(target=consume)
     thread.start()
     capture.interrupt()
-    assert ended.wait(10)
+    assert ended.wait(30)
     thread.join()

@@ -16,7 +16,8 @@ import pytest
 
 from agent.capture.postgres.capture import PostgresCapture
 from agent.errors import Disposition, SourceError, SourceUnavailable
-from agent.model.changes import CommitPos, ResumePoint
+from agent.model.changes import ResumePoint
+from agent.model.ids import CommitPos
 from agent.store import embedded
 from agent.store.embedded import EmbeddedServer
 from tests.support.capturing import Seen, Source, snapshot, source_at, stream_until, until
@@ -221,7 +222,7 @@ def test_a_restart_of_the_source_breaks_the_stream_and_loses_nothing(
 ) -> None:
     with source_at(own_server.dsn) as source:
         source.execute("CREATE TABLE t (id int PRIMARY KEY)")
-        capture = source.capture("t", slot="restarted", idle_seconds=5)
+        capture = source.capture("t", slot="restarted", idle_seconds=120)
         _, position = snapshot(capture)
         source.execute("INSERT INTO t VALUES (1)")
         seen, errors = Seen(), []
@@ -240,8 +241,8 @@ def test_a_restart_of_the_source_breaks_the_stream_and_loses_nothing(
         source.execute("CREATE TABLE other (id int)")  # WAL that is none of ours, not yet confirmed
         began = time.monotonic()
         own_server.stop(mode)
-        assert time.monotonic() - began < 5, "the server must not wait for us"
-        thread.join(10)
+        assert time.monotonic() - began < 30, "the server must not wait for us"
+        thread.join(30)
         assert errors
         with pytest.raises(SourceUnavailable):
             capture.check(ResumePoint(position))

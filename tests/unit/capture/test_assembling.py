@@ -18,7 +18,8 @@ from agent.capture.postgres.assemble import Assembler
 from agent.capture.postgres.replication import ReplicationStream
 from agent.capture.postgres.wire import Interrupt
 from agent.errors import SourceError
-from agent.model.changes import CaptureBatch, Column, CommitPos, Relation, ResumePoint, RowChange
+from agent.model.changes import CaptureBatch, Column, Relation, ResumePoint, RowChange
+from agent.model.ids import CommitPos
 from tests.support import pgoutput_bytes as raw
 
 

@@ -144,7 +144,7 @@ class PostgresCapture:
         snapshot."""
         self._checks.slot_fits(ResumePoint(None), self._grace)
         if not self._create:
-            return f"{self._slot}_snapshot"[:63]
+            return f"{self._slot[:54]}_snapshot"  # names end at 63 bytes
         # Before the slot: changes are published by what the publication was when they were committed.
         setup.ensure_publication(self._dsn, self._catalogue, self._publication, self._tables)
         if self._catalogue.slot(self._slot) is not None:

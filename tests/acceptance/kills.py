@@ -43,7 +43,7 @@ def huge_transaction(estate: Estate) -> int:
 
 
 FAILPOINTS = (
-    Point("snapshot-mid", most=8, fresh=True),
+    Point("snapshot-mid", most=4, fresh=True),
     Point("snapshot-handoff", fresh=True),
     Point("inside-huge-transaction", most=20, before=huge_transaction),
     Point("before-intake-commit", most=12),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from agent.errors import MappingError
 from agent.model.mapping import CHANGED, KEYS, CompiledMapping, TableName
@@ -60,7 +59,7 @@ def _nothing_of(schema: str, table: TableName, columns: str) -> str:
 def _plan(conn: Connection, mapping: CompiledMapping, what: str, text: str) -> None:
     try:
         with conn.transaction():
-            conn.execute(_ours("EXPLAIN " + text))
+            conn.execute("EXPLAIN " + text)
     except psycopg.Error as error:
         raise MappingError(
             f"the store refuses the {what}: {error.diag.message_primary or error}",
@@ -71,7 +70,7 @@ def _plan(conn: Connection, mapping: CompiledMapping, what: str, text: str) -> N
 
 def _types(conn: Connection, text: str) -> list[tuple[str, str]]:
     with conn.transaction():
-        result = conn.execute(_ours(f"SELECT * FROM ({text}) AS _typed LIMIT 0")).pgresult
+        result = conn.execute(f"SELECT * FROM ({text}) AS _typed LIMIT 0").pgresult
     assert result is not None
     found = []
     for number in range(result.nfields):
@@ -81,8 +80,3 @@ def _types(conn: Connection, text: str) -> list[tuple[str, str]]:
         assert kind is not None
         found.append(((result.fname(number) or b"").decode(), kind[0]))
     return found
-
-
-def _ours(text: str) -> sql.SQL:
-    """Text that the compiler made (identifiers quoted, literals through the parser), not a caller's string."""
-    return sql.SQL(cast(LiteralString, text.replace("{", "{{").replace("}", "}}")))

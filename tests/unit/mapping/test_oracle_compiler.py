@@ -37,7 +37,7 @@ def check(conn: psycopg.Connection[Any], structure: Random, data: Random) -> Non
     schema = random_schema(structure)
     source, rows = schema.source_schema(), Rows(schema)
     mappings = [compiled(random_mapping(structure, schema), source) for _ in range(MAPPINGS)]
-    create_mirror(conn, schema, rows.random_batch(data, data.randint(5, 40)))
+    create_mirror(conn, schema, rows.initial(data))
     kept = [Maintained(conn, source, m) for m in mappings]
     for maintained in kept:
         note(maintained.mapping.sql)

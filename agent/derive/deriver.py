@@ -36,6 +36,7 @@ class MirrorStage(Protocol):
     def stage(self, first: int, last: int) -> Sequence[Staged]: ...
     def merge(self, first: int, last: int, staged: Sequence[Any]) -> object: ...
     def merge_snapshot(self, first: int, last: int, pos: int) -> object: ...
+    def isolate(self, first: int, last: int) -> int: ...
     def key_changes(self, part: Any, first: int, last: int) -> list[tuple[list[str], list[str], int]]: ...
 
 
@@ -90,9 +91,29 @@ class Deriver:
         self._on_commit = on_commit
         self._fence: int | None = None
         self._results = (0, 0)  # entities, changed of the batch in hand
+        self._span: tuple[int, int] | None = None  # row numbers of the batch in hand
 
     def step(self) -> Progress:
-        """One derive transaction. Raises what breaks all of it; the store is then as it was."""
+        """One derive transaction. Raises what breaks all of it; the store is then as it was.
+
+        Rows of which a value breaks the set are held, and the batch is begun again without them.
+        """
+        try:
+            return self._attempt()
+        except (psycopg.errors.DataError, psycopg.errors.NotNullViolation):
+            if not self._isolate():
+                raise
+        return self._attempt()
+
+    def _isolate(self) -> int:
+        if self._span is None:
+            return 0
+        with self._conn.transaction():
+            self._conn.execute(_SQL["lock_position"], (self._stream_id,))
+            return self._mirror.isolate(*self._span)
+
+    def _attempt(self) -> Progress:
+        self._span = None
         try:
             with self._conn.transaction():
                 progress = self._step()
@@ -132,6 +153,7 @@ class Deriver:
         batch = take([Txn(*r) for r in rows], self._batch_rows)
         if not batch:
             return Progress()
+        self._span = (batch[0].first_seq, batch[-1].last_seq)
         if batch[0].snapshot:
             self._snapshot(batch[0], baseline_done)
         else:

@@ -6,12 +6,9 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha1
 from uuid import UUID
 
+from agent.model.keys import key_text as key_text
+
 _NAMESPACE = UUID("8c1f6f0e-5f0a-5a57-9d0b-6c0a3d1b7e42").bytes
-
-
-def key_text(values: Iterable[object]) -> str:
-    """The canonical text of a source key. Trailing blanks carry no meaning in padded keys and are dropped."""
-    return "/".join(str(v).rstrip().replace("\\", "\\\\").replace("/", "\\/") for v in values)
 
 
 def entity_id(entity: str, source: str, key: str, generation: int = 1) -> UUID:

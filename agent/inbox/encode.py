@@ -31,13 +31,15 @@ def encode_raw(change: RowChange) -> bytes:
     def plain(values: Sequence[Value] | None) -> list[str | None] | None:
         if values is None:
             return None
-        return [None if v is None else "\x00unchanged" if v is UNCHANGED else _printable(v) for v in values]
+        return [None if v is None else "\x00unchanged" if v is UNCHANGED else printable(v) for v in values]
 
     return orjson.dumps({"op": change.op, "old": plain(change.old), "new": plain(change.new)})
 
 
-def _printable(value: object) -> str:
-    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def printable(value: object) -> str:
+    """A text that any store takes, whatever bytes the source sent."""
+    text = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return text.replace("\x00", "\\x00")
 
 
 def _split(values: Sequence[Value] | None) -> tuple[str, str]:

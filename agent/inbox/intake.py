@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from agent.errors import LostPosition
 from agent.failpoints import failpoint
-from agent.inbox.encode import encode_raw, encode_row
+from agent.inbox.encode import encode_raw, encode_row, printable
 from agent.model.changes import (
     CaptureBatch,
     Column,
@@ -27,6 +27,7 @@ from agent.model.changes import (
     TransactionSlice,
 )
 from agent.model.ids import CommitPos
+from agent.model.keys import key_text
 from agent.store.queries import queries
 
 _SQL = queries("agent.inbox", "intake")
@@ -239,10 +240,7 @@ class Intake:
     ) -> None:
         relation_id, relation = known[change.ref]
         values = change.new or change.old or ()
-        key = "/".join(
-            str(values[i]).encode("ascii", "backslashreplace").decode() for i in relation.key_indexes
-        )
-        key = key.replace("\x00", "\\x00")
+        key = key_text(printable(values[i]) for i in relation.key_indexes)
         subject = f"row:{self._source}:{relation.schema}.{relation.table}:{key}"
         self._conn.execute(
             _SQL["hold_row"],

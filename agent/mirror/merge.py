@@ -1,14 +1,14 @@
 """Merge: fold a batch of row changes into the mirror by a few statements per table, and count what became of each row.
 
 Called twice inside the derive transaction: `stage` first (the changed keys, old and new), then, when affected entities
-have been found as they stood before, `merge`. A value that no cast survives is found by bisection, held, and the rest
-goes in.
+have been found as they stood before, `merge`. A value that no cast survives breaks the transaction; `isolate` then finds
+such rows by bisection and holds them, and the transaction is begun again without them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from agent.model.mapping import TableName
 from agent.store.queries import queries
 
 _SQL = queries("agent.mirror", "merge")
+_BREAKING = (psycopg.errors.DataError, psycopg.errors.NotNullViolation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,9 @@ class StagedTable:
     unchanged: bool
     old_keys: bool
     last_txn: int
+    held: int
     main: int = 0
-    held: int = 0
+    folded: int = 0
 
     @property
     def staged(self) -> str:
@@ -120,9 +122,7 @@ class Mirror:
     def _stage_table(self, span: Range, relation_id: int, *numbers: Any) -> StagedTable:
         statements = self._statements_of(relation_id)
         part = StagedTable(statements.table, relation_id, statements, *numbers)
-        before = part.rows
-        self._isolating(span, part, lambda: self._fill(span, part))
-        part.held = before - part.rows
+        self._fill(span, part)
         return part
 
     def _fill(self, span: Range, part: StagedTable) -> None:
@@ -135,8 +135,10 @@ class Mirror:
             conn.execute(_SQL["clear_events"])
             conn.execute(st.text("load_events"), params)
             conn.execute(st.text("resolve_unchanged"), params)
-        part.main = self._one(st.text("count_main"))
+        row = conn.execute(st.text("count_staged"), prepare=True).fetchone()
+        part.main, part.folded = (int(row[0]), int(row[1])) if row else (0, 0)
         if part.truncates:
+            part.folded += self._one(_SQL["count_truncated"], params)
             conn.execute(st.text("stage_truncate"), params)
 
     # ------------------------------------------------------------------------------------------------ merging
@@ -146,9 +148,7 @@ class Mirror:
         span = self._range(first, last)
         counts = RowCounts()
         for part in staged:
-            before = part.rows
-            self._isolating(span, part, lambda p=part: self._merge_table(span, p, counts))  # type: ignore[misc]
-            counts.items["held"] += part.held + before - part.rows
+            self._merge_table(span, part, counts)
         self._write(counts)
         return counts
 
@@ -170,8 +170,8 @@ class Mirror:
         moved = 0
         if part.old_keys or part.truncates:
             moved = conn.execute(st.text("bury"), params | {"main": False}).rowcount
-        older = self._one(st.text("count_older"), params) if merged != part.main else 0
-        counts.items.update(merged=merged + part.truncates, folded=part.rows - part.main, older=older)
+        older = self._one(st.text("count_older", extra=extra), params) if merged != part.main else 0
+        counts.items.update(merged=merged + part.truncates, folded=part.folded, older=older, held=part.held)
         counts.effects.update(truncates=part.truncates, keys_left_or_truncated=moved)
         if conn.execute(_SQL["any_open_rows"], (self._stream_id,), prepare=True).fetchone() == (True,):
             conn.execute(st.text("close_rows"), {"prefix": f"row:{self._source}:{part.table.name}:"})
@@ -185,8 +185,7 @@ class Mirror:
             st = self._statements_of(row[0])
             part = StagedTable(st.table, row[0], st, *row[1:])
             seen.add(part.table.name)
-            self._isolating(span, part, lambda p=part: self._snapshot_table(span, pos, p, counts))  # type: ignore[misc]
-            counts.items["held"] += row[1] - part.rows
+            self._snapshot_table(span, pos, part, counts)
         for table in self.tables.values():
             if table.name not in seen:
                 self._sweep(table, span, pos, counts)
@@ -204,7 +203,7 @@ class Mirror:
         params = span.params(relation=part.relation_id, pos=pos)
         merged = self._conn.execute(part.statements.text("snapshot_merge"), params).rowcount
         older = self._one(part.statements.text("snapshot_older"), params) if merged != part.rows else 0
-        counts.items.update(merged=merged, older=older)
+        counts.items.update(merged=merged, older=older, held=part.held)
         self._sweep(part.table, span, pos, counts)
 
     def _sweep(self, table: MirrorTable, span: Range, pos: int, counts: RowCounts) -> None:
@@ -213,44 +212,49 @@ class Mirror:
 
     # ------------------------------------------------------------------------------------------------ isolating
 
-    def _isolating(self, span: Range, part: StagedTable, work: Callable[[], None]) -> None:
-        """Run `work`; when a value breaks it, hold the rows that no cast survives and run it again."""
-        try:
-            with self._conn.transaction():
-                work()
-        except (psycopg.errors.DataError, psycopg.errors.NotNullViolation) as error:
-            seqs = [r[0] for r in self._conn.execute(
-                _SQL["sequence_numbers"], span.params(relation=part.relation_id)).fetchall()]  # fmt: skip
-            broken = self._bisect(part, seqs)
-            if not broken:
-                raise
-            for seq in broken:
-                self._hold(part, seq, str(error).splitlines()[0])
-            part.rows -= len(broken)
-            with self._conn.transaction():
-                work()
+    def isolate(self, first: int, last: int) -> int:
+        """Hold the rows numbered first..last that no cast survives; returns their number."""
+        span = self._range(first, last)
+        found = 0
+        for row in self._conn.execute(_SQL["groups"], span.params()).fetchall():
+            statements = self._statements_of(row[0])
+            params = span.params(relation=row[0])
+            seqs = [r[0] for r in self._conn.execute(_SQL["sequence_numbers"], params).fetchall()]
+            for seq, error in self._broken(statements, row[0], seqs):
+                self._hold(statements, seq, error)
+                found += 1
+        return found
 
-    def _bisect(self, part: StagedTable, seqs: list[int]) -> list[int]:
+    def _broken(
+        self, statements: TableStatements, relation_id: int, seqs: list[int]
+    ) -> list[tuple[int, str]]:
         if not seqs:
             return []
+        params = {
+            "stream": self._stream_id,
+            "relation": relation_id,
+            "first": seqs[0],
+            "last": seqs[-1],
+        }
         try:
             with self._conn.transaction():
-                self._conn.execute(part.statements.text("probe"), {"stream": self._stream_id, "seqs": seqs})
+                self._conn.execute(statements.text("probe"), params)
             return []
-        except (psycopg.errors.DataError, psycopg.errors.NotNullViolation):
+        except _BREAKING as error:
             if len(seqs) == 1:
-                return seqs
-            half = len(seqs) // 2
-            return self._bisect(part, seqs[:half]) + self._bisect(part, seqs[half:])
+                return [(seqs[0], str(error).splitlines()[0])]
+        half = len(seqs) // 2
+        return self._broken(statements, relation_id, seqs[:half]) + self._broken(
+            statements, relation_id, seqs[half:]
+        )
 
-    def _hold(self, part: StagedTable, seq: int, error: str) -> None:
-        row = self._conn.execute(
-            part.statements.text("hold"), {"stream": self._stream_id, "seq": seq, "error": error}
-        ).fetchone()
+    def _hold(self, statements: TableStatements, seq: int, error: str) -> None:
+        name = statements.table.name
+        params = {"stream": self._stream_id, "seq": seq, "error": error}
+        row = self._conn.execute(statements.text("hold"), params).fetchone()
         key = row[0] if row else ""
         self._conn.execute(_SQL["open_exception"], (
-            f"row:{self._source}:{part.table.name}:{key}", self._stream_id,
-            f"a row of {part.table.name} cannot be merged: {error}",
+            f"row:{self._source}:{name}:{key}", self._stream_id, f"a row of {name} with key {key} cannot be merged: {error}",
             "correct the row in the source; its next change closes this", Jsonb({"key": key, "seq": seq}),
         ))  # fmt: skip
 

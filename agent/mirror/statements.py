@@ -61,17 +61,27 @@ class TableStatements:
             "old_key_casts": ", ".join(self._cast("i.old_values", c) for c in self._keys),
             "old_key_texts": ", ".join(f"i.old_values[{self._position[c.name]}]" for c in self._keys),
             "new_key_texts": ", ".join(f"i.new_values[{self._position[c.name]}]" for c in self._keys),
-            "held_key": ", ".join(
-                f"coalesce(new_values, old_values)[{self._position[c.name]}]" for c in self._keys
-            ),
-            "staged_key_texts": ", ".join(
-                f"coalesce(f._vals[{self._position[c.name]}], f.{quote(c.name)}::text)" for c in self._keys
+            "held_key": self._key_text("(coalesce(new_values, old_values))[{position}]"),
+            "staged_key": self._key_text("coalesce(f._vals[{position}], f.{name}::text)"),
+            "old_probe": ", ".join(self._cast("_old", c) for c in self._keys),
+            "staged_is_row": " AND ".join(f"f.{quote(c.name)} = m.{quote(c.name)}" for c in self._keys),
+            "row_is_read": " AND ".join(
+                f"m.{quote(c.name)} = {self._cast('i.new_values', c)}" for c in self._keys
             ),
             "columns": ", ".join(quote(c.name) for c in self._columns),
             "casts": ", ".join(self._value(c, unchanged) for c in self._columns),
             "assignments": ", ".join(f"{quote(c.name)} = excluded.{quote(c.name)}" for c in self._columns),
             "origin": self._origin() if unchanged else "",
         }
+
+    def _key_text(self, template: str) -> str:
+        """SQL for what agent.model.keys.key_text makes of a key."""
+        parts = [
+            template.format(position=self._position[c.name], name=quote(c.name)) for c in self._keys
+        ]
+        return " || '/' || ".join(
+            rf"replace(replace(rtrim({part}, E' \t\n\r\x0b\f'), '\', '\\'), '/', '\/')" for part in parts
+        )
 
     def _cast(self, values: str, column: Column) -> str:
         return f"({values})[{self._position[column.name]}]::{self._types[column.name]}"

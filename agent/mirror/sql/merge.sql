@@ -5,7 +5,8 @@ SELECT i.relation_id, count(*) FILTER (WHERE i.op NOT IN ('t', 'h')) AS rows, co
        coalesce(max(i.seq) FILTER (WHERE i.op = 't'), 0) AS last_truncate,
        bool_or(i.unchanged IS NOT NULL) AS unchanged,
        bool_or(i.op = 'u' AND i.old_values IS NOT NULL) AS old_keys,
-       max(i.txn_no) AS last_txn
+       max(i.txn_no) AS last_txn,
+       count(*) FILTER (WHERE i.op = 'h') AS held
 FROM coexist.inbox i
 WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s
 GROUP BY i.relation_id
@@ -13,12 +14,13 @@ GROUP BY i.relation_id
 -- name: create_staged
 CREATE TEMP TABLE IF NOT EXISTS {staged} (
     {key_columns}, _seq bigint NOT NULL, _txn bigint NOT NULL, _pos bigint NOT NULL, _main boolean NOT NULL, _op "char" NOT NULL,
-    _vals text[], _unch smallint[], _origin text[], PRIMARY KEY ({keys})
+    _vals text[], _unch smallint[], _n bigint NOT NULL DEFAULT 0, _origin text[], PRIMARY KEY ({keys})
 ) ON COMMIT DELETE ROWS
 
 -- name: stage
-INSERT INTO {staged} ({keys}, _seq, _txn, _pos, _main, _op, _vals, _unch)
-SELECT DISTINCT ON ({keys}) * FROM (
+-- _n: captured rows that this one stands for, so that what is folded is counted and not concluded.
+INSERT INTO {staged} ({keys}, _seq, _txn, _pos, _main, _op, _vals, _unch, _n)
+SELECT DISTINCT ON ({keys}) *, count(*) FILTER (WHERE _main) OVER (PARTITION BY {keys}) FROM (
     SELECT {key_casts}, i.seq AS _seq, i.txn_no AS _txn, t.commit_pos AS _pos, true AS _main, i.op AS _op,
            i.new_values AS _vals, i.unchanged AS _unch
     FROM coexist.inbox i JOIN coexist.inbox_txn t ON t.stream_id = i.stream_id AND t.txn_no = i.txn_no
@@ -100,12 +102,18 @@ ON CONFLICT ({keys}) DO UPDATE SET
     _inc = excluded._inc, _pos = excluded._pos, _phase = excluded._phase, _ord = excluded._ord, _deleted = true
 WHERE (m._inc, m._pos, m._phase, m._ord) < (excluded._inc, excluded._pos, excluded._phase, excluded._ord)
 
--- name: count_main
-SELECT count(*) FROM {staged} WHERE _main
+-- name: count_staged
+SELECT count(*) FILTER (WHERE _main), coalesce(sum(_n), 0) - count(*) FILTER (WHERE _main) FROM {staged}
+
+-- name: count_truncated
+SELECT count(*) FROM coexist.inbox
+WHERE stream_id = %(stream)s AND seq BETWEEN %(first)s AND %(last)s AND relation_id = %(relation)s
+  AND op NOT IN ('t', 'h') AND seq <= %(truncate)s
 
 -- name: count_older
-SELECT count(*) FROM {staged} f JOIN {rows} m USING ({keys})
-WHERE f._main AND (m._inc, m._pos, m._phase, m._ord) > (%(inc)s, f._pos, 1, f._seq)
+SELECT count(*) FROM {staged} f LEFT JOIN {rows} m ON {staged_is_row}
+WHERE f._main AND ((m._inc, m._pos, m._phase, m._ord) > (%(inc)s, f._pos, 1, f._seq)
+                   OR f._op <> 'd' AND (%(inc)s, f._pos) < ({floor_inc}, {floor_pos}))
 
 -- name: snapshot_merge
 INSERT INTO {rows} AS m ({columns}, _inc, _pos, _phase, _ord, _deleted)
@@ -117,17 +125,19 @@ ON CONFLICT ({keys}) DO UPDATE SET {assignments},
 WHERE (m._inc, m._pos, m._phase, m._ord) < (excluded._inc, excluded._pos, excluded._phase, excluded._ord)
 
 -- name: snapshot_older
-SELECT count(*) FROM {rows} m
-WHERE (m._inc, m._pos, m._phase) > (%(inc)s, %(pos)s, 0)
+SELECT count(*) FROM coexist.inbox i JOIN {rows} m ON {row_is_read}
+WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s AND i.op = 'r'
+  AND (m._inc, m._pos, m._phase, m._ord) > (%(inc)s, %(pos)s, 0, i.seq)
 
 -- name: sweep
 UPDATE {rows} m SET _deleted = true, _inc = %(inc)s, _pos = %(pos)s, _phase = 0, _ord = %(last)s
 WHERE NOT m._deleted AND (m._inc, m._pos, m._phase, m._ord) < (%(inc)s, %(pos)s, 0, %(first)s)
 
 -- name: probe
-SELECT count(ROW({casts})::text) FROM (
+SELECT count(ROW({casts}, {old_probe})::text) FROM (
     SELECT new_values AS _vals, old_values AS _old FROM coexist.inbox
-    WHERE stream_id = %(stream)s AND seq = ANY (%(seqs)s)) i
+    WHERE stream_id = %(stream)s AND seq BETWEEN %(first)s AND %(last)s AND relation_id = %(relation)s
+      AND op NOT IN ('t', 'h')) i
 
 -- name: sequence_numbers
 SELECT seq FROM coexist.inbox
@@ -135,12 +145,14 @@ WHERE stream_id = %(stream)s AND seq BETWEEN %(first)s AND %(last)s AND relation
 
 -- name: hold
 WITH held AS (
-    UPDATE coexist.inbox SET op = 'h' WHERE stream_id = %(stream)s AND seq = %(seq)s RETURNING *
+    SELECT * FROM coexist.inbox WHERE stream_id = %(stream)s AND seq = %(seq)s
+), marked AS (
+    UPDATE coexist.inbox SET op = 'h' WHERE stream_id = %(stream)s AND seq = %(seq)s
 )
 INSERT INTO coexist.held_row (stream_id, seq, txn_no, relation_id, op, stage, raw, key_text, error)
-SELECT stream_id, seq, txn_no, relation_id, 'h', 'merge',
+SELECT stream_id, seq, txn_no, relation_id, op, 'merge',
        convert_to(json_build_object('old', old_values, 'new', new_values, 'unchanged', unchanged)::text, 'UTF8'),
-       array_to_string(ARRAY[{held_key}], '/'), %(error)s FROM held
+       {held_key}, %(error)s FROM held
 RETURNING key_text
 
 -- name: open_exception
@@ -155,7 +167,7 @@ SELECT EXISTS (SELECT 1 FROM coexist.exception WHERE state = 'open' AND stream_i
 UPDATE coexist.exception x SET state = 'closed', closed_at = now(), closed_by = 'agent', close_reason = 'a newer change of the row'
 FROM {staged} f
 WHERE x.state = 'open' AND x.stage IN ('copy', 'merge')
-  AND x.subject = %(prefix)s || array_to_string(ARRAY[{staged_key_texts}], '/')
+  AND x.subject = %(prefix)s || {staged_key}
 
 -- name: key_changes
 SELECT ARRAY[{old_key_texts}], ARRAY[{new_key_texts}], i.txn_no

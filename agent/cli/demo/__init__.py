@@ -9,7 +9,7 @@ import click
 
 from agent.cli.demo.estate import Estate
 from agent.cli.demo.interrupts import Interrupts
-from agent.cli.demo.report import Failed, NotBalanced, report
+from agent.cli.demo.report import Failed, report
 from agent.cli.demo.screen import make_screen
 from agent.cli.demo.story import Pace, tell
 
@@ -44,7 +44,7 @@ def demo(seconds: float, rate: float, seed: int, keep: bool) -> None:
     with Interrupts() as interrupts, Estate(interrupts, keep=keep) as estate:
         try:
             told = tell(estate, screen, Pace(seconds, rate), seed)
-            report(estate, told)
+            code = report(estate, told)
         except KeyboardInterrupt:
             screen.close()
             click.echo("demo: stopped", err=True)
@@ -53,10 +53,6 @@ def demo(seconds: float, rate: float, seed: int, keep: bool) -> None:
             screen.close()
             click.echo(f"demo: failed: {error}")
             code = 1
-        except NotBalanced:
-            code = 4
-        else:
-            code = 0
         finally:
             screen.close()
             if keep:

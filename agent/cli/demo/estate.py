@@ -27,21 +27,25 @@ from cdc_config.loader import EXAMPLE, load_config
 from sandbox.legacy.book import create, load
 
 _TENANT = "contoso-test"
+_DATABASE = "finance"
 _SOURCE_SETTINGS = {"shared_buffers": "'64MB'", "max_wal_size": "'512MB'"}
 _STORE_SETTINGS = {"shared_buffers": "'128MB'", "max_wal_size": "'1GB'"}
 
 
 class Estate:
-    """`with Estate(interrupts) as estate:` an empty directory; what is started in it is ended at the end."""
+    """`with Estate(interrupts) as estate:` an empty directory; what is started in it is ended at the end.
 
-    def __init__(self, interrupts: Interrupts, *, keep: bool = False) -> None:
+    directory: one that was kept, to be looked at again with `reopen`.
+    """
+
+    def __init__(self, interrupts: Interrupts, *, keep: bool = False, directory: Path | None = None) -> None:
         self._interrupts = interrupts
         self._keep = keep
         self._secret = secrets.token_hex(16)
         self._source: embedded.EmbeddedServer | None = None
         self._store: Store | None = None
         self._erp: Child | None = None
-        self.directory = Path(tempfile.mkdtemp(prefix="coexist-demo-"))
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="coexist-demo-"))
         if os.geteuid() == 0:
             self.directory.chmod(
                 0o711
@@ -80,11 +84,18 @@ class Estate:
             self._source = embedded.EmbeddedServer(self.directory / "legacy", 0, "")
             self._source = embedded.start(self.directory / "legacy", settings=_SOURCE_SETTINGS)
         with psycopg.connect(self._source.dsn, autocommit=True) as admin:
-            admin.execute("CREATE DATABASE finance")
-        self.source_dsn = self._source.dsn_of("finance")
+            admin.execute(f"CREATE DATABASE {_DATABASE}")
+        self.source_dsn = self._source.dsn_of(_DATABASE)
         with psycopg.connect(self.source_dsn, autocommit=True) as conn:
             create(conn)
             return sum(load(conn, seed=seed, size="small").values())
+
+    def reopen(self) -> None:
+        """The servers of a kept directory as they were left; neither agent nor ERP."""
+        with self._interrupts.held():
+            self._source = embedded.start(self.directory / "legacy")
+            self.source_dsn = self._source.dsn_of(_DATABASE)
+            self._open()
 
     def start_erp(self) -> int:
         """The ERP sandbox; returns its process id."""
@@ -106,8 +117,11 @@ class Estate:
         """Write the configuration and start the agent's store, which we hold, so that it outlives a killed agent."""
         self._write_config()
         with self._interrupts.held():
-            self._store = open_store(load_config(self.config), self.directory)
-            self.view = View(self._store.dsn, self.source_dsn)
+            self._open()
+
+    def _open(self) -> None:
+        self._store = open_store(load_config(self.config), self.directory)
+        self.view = View(self._store.dsn, self.source_dsn)
 
     def start_agent(self) -> Child:
         """The real agent, through the real command line."""

@@ -41,6 +41,11 @@ class Interrupts:
         self._holding += 1
         try:
             yield
+        except Exception as error:
+            # A terminal's Ctrl-C reaches what is being started too, which then fails: that is no failure.
+            if self._asked and not swallow:
+                raise KeyboardInterrupt from error
+            raise
         finally:
             self._holding -= 1
         if self._asked and not self._holding and not swallow:

@@ -287,4 +287,46 @@ CASES: tuple[Case, ...] = (
             (delete("l", 1, 1, 1), delete("l", 1, 1, 2)),
         ),
     ),
+    Case(
+        "rule 4: a kept outer join brings what its ON reads of the outer block",
+        "SELECT h.co, h.no, (SELECT count(*) FROM l LEFT JOIN x ON x.id = l.item AND x.v = h.amt"
+        " WHERE coalesce(x.nn, 1) = h.co) AS n FROM h",
+        (*_H, insert("x", 4, 7, 2)),
+        (
+            (insert("l", 1, 1, 1, 4, 1),),
+            (update("l", (1, 1, 1), 1, 1, 1, 5, 1),),
+            (update("x", (4,), 5, 0, 2),),
+        ),
+    ),
+    Case(
+        "rule 7: a sub-query left of IN has leaves too",
+        "SELECT h.co, h.no FROM h WHERE (SELECT count(*) FROM l WHERE l.co = h.co) IN (SELECT x.v FROM x)",
+        (*_H, insert("x", 1, 1, 1)),
+        ((insert("l", 1, 1, 1, 4, 1),), (delete("l", 1, 1, 1),)),
+    ),
+    Case(
+        "rule 7: what stands left of IN in a kept outer join's ON is read by it",
+        "SELECT h.co, h.no, p.name FROM h LEFT JOIN c ON c.id = h.cust LEFT JOIN x ON c.parent IN (SELECT l.amt FROM l"
+        " WHERE l.item = x.id AND l.co = h.co) LEFT JOIN c AS p ON p.id = coalesce(x.v, 9)",
+        (*_H, insert("c", 1, "a", 3), insert("x", 4, 8, 1), insert("l", 1, 1, 1, 4, 3)),
+        ((insert("c", 8, "p", None),), (update("c", (8,), 9, "q", None),), (delete("x", 4),)),
+    ),
+    Case(
+        "rule 5: a derived table that reads an outer block is not put beside it",
+        "SELECT h.co, h.no, (SELECT max(c.name) FROM c JOIN (SELECT l.item, sum(l.amt) AS s FROM l WHERE l.co = h.co"
+        " GROUP BY l.item) AS t ON t.item = c.id WHERE t.s = h.amt) AS n FROM h",
+        (*_H, insert("l", 1, 1, 1, 4, 7)),
+        (
+            (insert("c", 4, "a", None),),
+            (insert("l", 1, 1, 2, 4, 1),),
+            (delete("l", 1, 1, 2),),
+            (delete("c", 4),),
+        ),
+    ),
+    Case(
+        "rule 7: IN after WHEN is a value where CASE compares it",
+        "SELECT h.co, h.no, CASE false WHEN h.cust IN (SELECT x.v FROM x) THEN 'no' ELSE 'other' END AS a FROM h",
+        (*_H, insert("x", 9, 99, 1)),
+        ((insert("x", 1, None, 1),), (delete("x", 1),)),
+    ),
 )

@@ -15,15 +15,17 @@ GROUP BY i.relation_id
 CREATE TEMP TABLE IF NOT EXISTS {staged} (
     {key_columns}, _seq bigint NOT NULL, _txn bigint NOT NULL, _pos bigint NOT NULL, _main boolean NOT NULL, _op "char" NOT NULL,
     _vals text[], _unch smallint[], _n bigint NOT NULL DEFAULT 0, _origin text[], PRIMARY KEY ({keys})
-) ON COMMIT DELETE ROWS
+)
 
 -- name: stage
 -- _n: captured rows that this one stands for, so that what is folded is counted and not concluded.
+-- The position is looked up row by row: a join would be planned once, by what the two tables hold at a quiet moment.
 INSERT INTO {staged} ({keys}, _seq, _txn, _pos, _main, _op, _vals, _unch, _n)
 SELECT DISTINCT ON ({keys}) *, count(*) FILTER (WHERE _main) OVER (PARTITION BY {keys}) FROM (
-    SELECT {key_casts}, i.seq AS _seq, i.txn_no AS _txn, t.commit_pos AS _pos, true AS _main, i.op AS _op,
-           i.new_values AS _vals, i.unchanged AS _unch
-    FROM coexist.inbox i JOIN coexist.inbox_txn t ON t.stream_id = i.stream_id AND t.txn_no = i.txn_no
+    SELECT {key_casts}, i.seq AS _seq, i.txn_no AS _txn,
+           (SELECT t.commit_pos FROM coexist.inbox_txn t WHERE t.stream_id = i.stream_id AND t.txn_no = i.txn_no) AS _pos,
+           true AS _main, i.op AS _op, i.new_values AS _vals, i.unchanged AS _unch
+    FROM coexist.inbox i
     WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
       AND i.op NOT IN ('t', 'h') AND i.seq > %(truncate)s
     {moved_keys}

@@ -46,7 +46,8 @@ FROM (
                 AND s.command_id > c.command_id AND s.command_id < n.command_id OFFSET 0)
         OFFSET 0) x
 ) old
-WHERE o.command_id = old.command_id
+-- Asked again of the row itself: a claim that committed while we waited for it has taken it.
+WHERE o.command_id = old.command_id AND o.state IN ('waiting', 'parked')
 RETURNING o.command_id
 
 -- name: close_superseded

@@ -13,6 +13,7 @@ from agent.model.changes import UNCHANGED, RowChange, Value
 _SEPARATOR = "\x1f"
 _NULL = "\x1e"
 _SPECIAL = re.compile(r'[\\"\n\r\t\x1e\x1f]')
+_MUST_ESCAPE = re.compile(r'[\\"\n\r\t\x1e]')
 _ESCAPES = {"\\": "\\\\\\\\", '"': '\\\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -55,18 +56,10 @@ def _array(values: Sequence[Value] | None) -> str:
     if values is None:
         return "\\N"
     joined = _SEPARATOR.join([_NULL if v is None else v for v in values])  # type: ignore[misc]
-    if _SPECIAL.search(joined) is None:
-        return '{"' + joined.replace(_SEPARATOR, '","') + '"}'
-    if (
-        _NULL in joined
-        or "\\" in joined
-        or '"' in joined
-        or "\n" in joined
-        or "\t" in joined
-        or "\r" in joined
-    ):
-        return _array_slowly(values)
-    return '{"' + joined.replace(_SEPARATOR, '","') + '"}'
+    plain = joined.count(_SEPARATOR) == len(values) - 1 or not values
+    if plain and _MUST_ESCAPE.search(joined) is None:
+        return '{"' + joined.replace(_SEPARATOR, '","') + '"}' if values else "{}"
+    return _array_slowly(values)
 
 
 def _array_slowly(values: Sequence[Value]) -> str:

@@ -112,7 +112,8 @@ class Mirror:
         if not part.old_keys:
             return []
         rows = self._conn.execute(
-            part.statements.text("key_changes"), self._range(first, last).params(relation=part.relation_id)
+            part.statements.text("key_changes"),
+            self._range(first, last).params(relation=part.relation_id, truncate=part.last_truncate),
         ).fetchall()
         return [(row[0], row[1], row[2]) for row in rows]
 
@@ -138,7 +139,7 @@ class Mirror:
         row = conn.execute(st.text("count_staged"), prepare=True).fetchone()
         part.main, part.folded = (int(row[0]), int(row[1])) if row else (0, 0)
         if part.truncates:
-            part.folded += self._one(_SQL["count_truncated"], params)
+            part.folded += self._one(_SQL["count_truncated"].encode(), params)
             conn.execute(st.text("stage_truncate"), params)
 
     # ------------------------------------------------------------------------------------------------ merging

@@ -11,6 +11,7 @@ import psycopg
 import yaml
 
 from agent.capture.postgres.capture import PostgresCapture
+from agent.capture.postgres.catalogue import all_tables
 from agent.derive.deriver import Deriver, Progress
 from agent.inbox.intake import Intake
 from agent.model.changes import CaptureBatch, Relation
@@ -84,11 +85,10 @@ class Line:
     def make_capture(self) -> PostgresCapture:
         """As the wiring makes it."""
         settings = self.config.sources["finance"]
-        with psycopg.connect(self.source_dsn) as conn:
-            present = conn.execute("SELECT schemaname, tablename FROM pg_tables").fetchall()
-        tables = wiring.captured_tables(self.config, "finance", [(s, t) for s, t in present])
+        tables = wiring.captured_tables(self.config, "finance", all_tables(self.source_dsn))
         return PostgresCapture(
-            self.source_dsn, publication=settings.publication, slot=settings.slot, tables=tables, create=True
+            self.source_dsn, publication=settings.publication, slot=settings.slot, tables=tables, create=True,
+            idle_seconds=0.1,
         )
 
     def make_deriver(self, relations: Sequence[Relation] | None = None) -> Deriver:

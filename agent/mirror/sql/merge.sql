@@ -33,8 +33,10 @@ SELECT DISTINCT ON ({keys}) *, count(*) FILTER (WHERE _main) OVER (PARTITION BY 
 
 -- name: moved_keys
 UNION ALL
-    SELECT {old_key_casts}, i.seq, i.txn_no, t.commit_pos, false, 'd', NULL, NULL
-    FROM coexist.inbox i JOIN coexist.inbox_txn t ON t.stream_id = i.stream_id AND t.txn_no = i.txn_no
+    SELECT {old_key_casts}, i.seq, i.txn_no,
+           (SELECT t.commit_pos FROM coexist.inbox_txn t WHERE t.stream_id = i.stream_id AND t.txn_no = i.txn_no),
+           false, 'd', NULL, NULL
+    FROM coexist.inbox i
     WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
       AND i.op = 'u' AND i.old_values IS NOT NULL AND i.seq > %(truncate)s
       AND ROW({old_key_texts}) IS DISTINCT FROM ROW({new_key_texts})
@@ -56,7 +58,7 @@ WHERE stream_id = %(stream)s AND schema_name = %(schema)s AND table_name = %(tab
 -- name: create_events
 CREATE TEMP TABLE IF NOT EXISTS coexist_events (
     key text[] NOT NULL, seq bigint NOT NULL, prev text[] NOT NULL, op "char" NOT NULL, vals text[], unch smallint[], PRIMARY KEY (key, seq)
-) ON COMMIT DELETE ROWS
+)
 
 -- name: clear_events
 DELETE FROM coexist_events
@@ -169,14 +171,15 @@ SELECT EXISTS (SELECT 1 FROM coexist.exception WHERE state = 'open' AND stream_i
 UPDATE coexist.exception x SET state = 'closed', closed_at = now(), closed_by = 'agent', close_reason = 'a newer change of the row'
 FROM {staged} f
 WHERE x.state = 'open' AND x.stage IN ('copy', 'merge')
-  AND x.subject = %(prefix)s || {staged_key}
+  AND x.subject = %(prefix)s || {staged_key} AND (x.diagnostics->>'seq')::bigint < f._seq
 
 -- name: key_changes
 SELECT ARRAY[{old_key_texts}], ARRAY[{new_key_texts}], i.txn_no
 FROM coexist.inbox i
 WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
   AND i.op = 'u' AND i.old_values IS NOT NULL
-  AND ROW({old_key_texts}) IS DISTINCT FROM ROW({new_key_texts})
+  -- What a truncate has taken has not gone anywhere.
+  AND i.seq > %(truncate)s AND ROW({old_key_texts}) IS DISTINCT FROM ROW({new_key_texts})
 ORDER BY i.seq
 
 -- name: count

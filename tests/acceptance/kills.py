@@ -6,7 +6,7 @@ users go on for a while, the line drains; then both sides' own records agree and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -16,7 +16,7 @@ from sandbox.compare import render
 from sandbox.legacy.bulk import huge
 from tests.support.estate import AGENT, Estate
 from tests.support.processes import Process, wait_until
-from tests.support.users import Users
+from tests.support.users import HARD, Users
 
 SIGKILLED = -9
 # A payment has no key at the ERP: what was marked as sent and is not found there is for a person after a crash.
@@ -25,12 +25,13 @@ EXPECTED = "unknown_outcome"
 
 @dataclass(frozen=True)
 class Point:
-    """Where to kill. most: the kill falls at the n-th passing, n drawn from 1 to this.
+    """Where to kill: at the n-th passing, n drawn from least to most.
 
     fresh: needs an estate whose snapshot is still to be taken. before: work that is waiting when the agent starts.
     """
 
     name: str
+    least: int = 1
     most: int = 1
     fresh: bool = False
     before: Callable[[Estate], object] | None = None
@@ -45,7 +46,7 @@ def huge_transaction(estate: Estate) -> int:
 FAILPOINTS = (
     Point("snapshot-mid", most=4, fresh=True),
     Point("snapshot-handoff", fresh=True),
-    Point("inside-huge-transaction", most=20, before=huge_transaction),
+    Point("inside-huge-transaction", least=3, most=20, before=huge_transaction),
     Point("before-intake-commit", most=12),
     Point("after-intake-commit", most=12),
     Point("before-derive-commit", most=8),
@@ -75,34 +76,39 @@ class Report:
 
 
 def agent_round(
-    estate: Estate, point: Point, seed: int, *, kills: int = 1, entry: Sequence[str] = AGENT, rate: float = 40.0
+    estate: Estate, point: Point, seed: int, *, kills: int = 1, entry: Sequence[str] = AGENT,
+    weights: Mapping[str, float] = HARD, patience: float = 60.0, meanwhile: int = 5,
 ) -> Report:  # fmt: skip
-    """Kill the agent `kills` times at a point, then see it through. The agent is stopped before and after."""
+    """Kill the agent `kills` times at a point, then see it through; before and after none runs.
+
+    meanwhile: transactions that are committed while it is dead. patience: seconds for the line to drain.
+    """
     rng = Random(f"{point.name} {seed}")
     report = Report(point.name, seed)
-    with Users(estate.source_dsn, seed=seed, rate=rate) as users:
+    with Users(estate.source_dsn, seed=seed, weights=weights) as users:
         for _ in range(kills):
             if point.before is not None:
                 point.before(estate)
-            agent = estate.start(f"{point.name}:{rng.randint(1, point.most)}", entry)
+            agent = estate.start(f"{point.name}:{rng.randint(point.least, point.most)}", entry)
             must_die_at(agent, point.name)
             assert users.at_work
             report.kills += 1
             report.out_at_kill += _out(estate)
-            users.go_on(5)
+            users.go_on(meanwhile)
         see_through(estate, users, report, entry)
-    settle(estate, report)
+    settle(estate, report, patience)
     return report
 
 
 def postmaster_round(
-    estate: Estate, which: str, seed: int, *, kills: int = 1, entry: Sequence[str] = AGENT
-) -> Report:
+    estate: Estate, which: str, seed: int, *, kills: int = 1, entry: Sequence[str] = AGENT,
+    weights: Mapping[str, float] = HARD, patience: float = 60.0,
+) -> Report:  # fmt: skip
     """SIGKILL the postmaster of the store or of the source under work; the agent must live through it."""
     report = Report(f"{which} postmaster", seed)
     server = estate.servers.store if which == "store" else estate.servers.source
     agent = estate.start(entry=entry)
-    with Users(estate.source_dsn, seed=seed, survive=True) as users:
+    with Users(estate.source_dsn, seed=seed, weights=weights, survive=True) as users:
         for n in range(kills):
             must_work(estate, f"before kill {n + 1}")
             users.go_on(3 + seed % 7)
@@ -115,7 +121,7 @@ def postmaster_round(
         must_work(estate, "after the crash")
         users.go_on(10)
         report.transactions = users.stop()
-    settle(estate, report)
+    settle(estate, report, patience)
     assert agent.exit_code is None, f"the agent did not live through it:\n{agent.stderr()[-3000:]}"
     return report
 
@@ -150,10 +156,10 @@ def must_work(estate: Estate, when: str) -> None:
     wait_until(f"the agent delivers {when}", moved)
 
 
-def settle(estate: Estate, report: Report) -> None:
+def settle(estate: Estate, report: Report, patience: float = 60.0) -> None:
     """Drain; what only a person can decide is decided, and sent again; at last nothing is open."""
     for _ in range(5):
-        estate.wait_until_drained()
+        estate.wait_until_drained(patience)
         found = estate.exceptions()
         if not found:
             return
@@ -175,7 +181,7 @@ def verify(estate: Estate) -> None:
 def wrongs(estate: Estate) -> list[str]:
     """What is wrong with a drained estate, in words."""
     comparison = estate.compare()
-    found = [] if comparison.balanced else [render(comparison)]
+    found = [] if comparison.balanced else [render(comparison, most=500)]
     found += [
         f"ledger {ledger.ledger} of {ledger.scope} is off by {ledger.difference}: {ledger.left} / {ledger.right}"
         for ledger in estate.books().out_of_balance

@@ -73,7 +73,7 @@ class Decider:
         commands = self._commands(out, events, provisional=counting and cause != "baseline")
         if not counting and cause != "baseline":
             self._braking.check(self._stream_id, out.commands, commands)
-        self._exceptions(plan, out, commands)
+        self._exceptions(plan, out, commands, evaluation.unchanged_keys)
         self._counts["entities", self._source, "unchanged"] += evaluation.unchanged
         self._counts["entities", self._source, "excepted"] += sum(
             1 for e in out.exceptions if e.stage in ("validate", "evaluate")
@@ -158,10 +158,14 @@ class Decider:
         if gone:
             self._conn.execute(_SQL["close_superseded"], ([g[0] for g in gone],), prepare=True)
 
-    def _exceptions(self, plan: EntityPlan, out: Decisions, commands: list[int]) -> None:
+    def _exceptions(
+        self, plan: EntityPlan, out: Decisions, commands: list[int], unchanged: Sequence[Sequence[str]]
+    ) -> None:
         row = self._conn.execute(_SQL["any_open"], (self._stream_id,), prepare=True).fetchone()
-        if row and row[0] and out.accepted:
+        if row and row[0] and (out.accepted or unchanged):
+            # One that is again as it was last accepted has nothing open either.
             subjects = [f"{plan.mapping}:{c.key}" for c in out.accepted]
+            subjects += [f"{plan.mapping}:{_shown(key)}" for key in unchanged]
             decided = [
                 f"{plan.entity.object_name}:{c.entity_id}:{t.target}"
                 for c in out.accepted
@@ -191,9 +195,14 @@ class Decider:
 def _broken(
     plan: EntityPlan, key: list[str], txn_no: int, code: str, message: str, resolve: Resolve
 ) -> EntityException:
-    shown = "/".join(part.rstrip() for part in key)
+    shown = _shown(key)
     return EntityException(
         "evaluate", f"{plan.mapping}:{shown}", plan.entity.object_name, resolve(plan.entity.object_name, key), code,
         f"the view cannot be evaluated for {shown}: {message}", "correct the legacy row or its mapping",
         diagnostics={"mapping": plan.mapping, "key": shown, "txn_no": txn_no},
     )  # fmt: skip
+
+
+def _shown(key: Sequence[str]) -> str:
+    # As EntityChange.key has it, so that the next change finds the exception.
+    return "/".join(part.rstrip().replace("\\", "\\\\").replace("/", "\\/") for part in key)

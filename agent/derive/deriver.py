@@ -20,6 +20,7 @@ from agent.derive.evaluate import Difference, Evaluation, evaluate
 from agent.derive.keys import SourceKeys
 from agent.derive.steps import StepCutter
 from agent.derive.tables import MappingTables
+from agent.derive.working import WorkingTables
 from agent.failpoints import failpoint
 from agent.model.entities import EVICTED, GONE, EntityChange, Transaction
 from agent.store.queries import queries
@@ -89,6 +90,7 @@ class Deriver:
         self._batch_rows = batch_rows
         self._slice = slice_entities
         self._on_commit = on_commit
+        self._working = WorkingTables(conn)
         self._fence: int | None = None
         self._results = (0, 0)  # entities, changed of the batch in hand
         self._span: tuple[int, int] | None = None  # row numbers of the batch in hand
@@ -118,12 +120,14 @@ class Deriver:
             with self._conn.transaction():
                 progress = self._step()
                 self._decider.write_counts()
+                self._working.empty(max(progress.rows, progress.entities))
                 if progress.worked:
                     failpoint("before-derive-commit")
         except BaseException:
             # What an aborted transaction remembered about keys never happened.
             self._fence = None
             self._decider.forget_counts()
+            self._working.forget()
             if not self._conn.closed and not self._conn.broken:
                 self._keys.reload()
             raise
@@ -181,11 +185,12 @@ class Deriver:
         if last < first:
             return
         staged = self._mirror.stage(first, last)
+        touched = self._affected.touched(staged)
+        self._working.use([p.staged for p in staged] + [name for t in touched for name in t.working])
         self._affected.mark(staged, after=False)
         evicted = self._move_keys(staged, first, last, batch[-1].txn_no)
         self._mirror.merge(first, last, staged)
         self._affected.mark(staged, after=True)
-        touched = self._affected.touched(staged)
         transactions = {t.txn_no: Transaction(t.txn_no, t.commit_pos, t.xid, t.committed_at) for t in batch}
         transactions[0] = transactions[batch[-1].txn_no]
         self._evaluate_or_put_off(touched, transactions, "live", evicted)
@@ -283,7 +288,7 @@ class Deriver:
             {"stream": self._stream_id, "mapping": tables.mapping.name, "cause": cause},
         ).rowcount
         self._decider.count_affected(made)
-        self._conn.execute(f"DELETE FROM {tables.dirty}".encode())
+        self._conn.execute(f"TRUNCATE {tables.dirty}".encode())
 
     def _slice_of(self, mapping: str, cause: str, *, baseline_done: bool) -> Progress:
         tables = next((t for t in self._tables if t.mapping.name == mapping), None)
@@ -294,6 +299,7 @@ class Deriver:
             ).rowcount
             self._decider.count_affected(-gone)
             return Progress(entities=gone)
+        self._working.use(tables.working)
         taken = self._conn.execute(
             tables.text("take_slice"),
             {"stream": self._stream_id, "mapping": mapping, "cause": cause, "limit": self._slice},

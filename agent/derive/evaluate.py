@@ -40,6 +40,7 @@ class Evaluation:
 
     changed: list[Difference] = field(default_factory=list)
     unchanged: int = 0
+    unchanged_keys: list[list[str]] = field(default_factory=list)  # so that what was open about them is closed
     broken: list[tuple[list[str], int, str, str]] = field(default_factory=list)  # key, txn, code, message
 
 
@@ -55,6 +56,7 @@ def evaluate(conn: psycopg.Connection[Any], tables: MappingTables) -> Evaluation
     for number, key, txn, own, entity_id, deleted, new, old in cursor:
         if new == "same" or (new is None and old is None):
             result.unchanged += 1
+            result.unchanged_keys.append(key)
             continue
         result.changed.append(Difference(
             number, key, txn, own, entity_id, parse_state(new), None if deleted else parse_state(old)

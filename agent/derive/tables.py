@@ -32,6 +32,11 @@ class MappingTables:
         self.evaluated = f'pg_temp."evaluated_{number}"'
         self._cache: dict[Any, bytes] = {}
 
+    @property
+    def working(self) -> tuple[str, str]:
+        """The session's tables that a step fills and empties."""
+        return self.dirty, self.evaluated
+
     def text(self, name: str, **extra: str) -> bytes:
         """A filled template, ready to execute."""
         at = (name, *extra.items())
@@ -105,7 +110,7 @@ class MappingTables:
     # ------------------------------------------------------------------------------------------------ DDL
 
     def create_temporary(self, conn: psycopg.Connection[Any]) -> None:
-        """Working tables of this session, emptied by every commit."""
+        """Working tables of this session, emptied by every step."""
         conn.execute(self.text("create_temporary"))
         conn.execute(self.text("create_evaluated"))
 

@@ -23,9 +23,15 @@ def net_moves(
 ) -> list[tuple[Sequence[str], Sequence[str]]]:
     """Key changes of one table in stream order → where each key of before the batch has gone by its end.
 
-    Chains are followed and swaps kept apart: A→T, B→A, T→B gives A→B and B→A.
+    Chains are followed and swaps kept apart: A→T, B→A, T→B gives A→B and B→A. A row that took a key after its bearer had
+    left it is no part of this, wherever it goes.
     """
-    origin_of: dict[tuple[str, ...], tuple[str, ...]] = {}
+    origin_of: dict[tuple[str, ...], tuple[str, ...] | None] = {}
+    left: set[tuple[str, ...]] = set()
     for old, new in changes:
-        origin_of[tuple(new)] = origin_of.pop(tuple(old), tuple(old))
-    return [(origin, current) for current, origin in origin_of.items() if origin != current]
+        at = tuple(old)
+        origin = origin_of.pop(at, None if at in left else at)
+        if origin is not None:
+            left.add(origin)
+        origin_of[tuple(new)] = origin
+    return [(origin, now) for now, origin in origin_of.items() if origin is not None and origin != now]

@@ -34,11 +34,9 @@ DELETE FROM coexist.inbox WHERE stream_id = %s AND seq <= %s
 
 -- name: create_temporary
 CREATE TEMP TABLE IF NOT EXISTS {dirty} ({key_columns}, _txn bigint NOT NULL, _own boolean NOT NULL, PRIMARY KEY ({keys}))
-ON COMMIT DELETE ROWS
 
 -- name: create_evaluated
 CREATE TEMP TABLE IF NOT EXISTS {evaluated} ({columns}, _number integer GENERATED ALWAYS AS IDENTITY UNIQUE, PRIMARY KEY ({keys}))
-ON COMMIT DELETE ROWS
 
 -- name: mark_root
 INSERT INTO {dirty} AS d ({keys}, _txn, _own)

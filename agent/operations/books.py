@@ -2,7 +2,8 @@
 
 rows:      captured = merged + folded + older + unmapped + held + in the inbox
 entities:  affected = changed + unchanged + excepted + waiting (dirty)
-commands:  made     = the sum over command states, with what was pruned carried forward
+commands:  made     = the sum over command states, with what was pruned carried forward; in flight counts only while its
+           request is open, so that an outcome that was lost shows
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def books(conn: psycopg.Connection[Any]) -> Books:
         states: dict[str, dict[str, int]] = defaultdict(dict)
         for target, state, n in conn.execute(_SQL["commands"]).fetchall():
             states[target][state] = n
+        for target, n in _pairs(conn, "stranded").items():
+            states[target]["in_flight"] -= n
     ledgers = [
         *(_rows(source, captured.get(source, 0), inbox.get(source, 0), items["rows", source])
           for source in sorted(captured.keys() | _scopes(items, "rows"))),

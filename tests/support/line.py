@@ -41,7 +41,7 @@ class Line:
         self, directory: Path, source_dsn: str, store_dsn: str, settings: Mapping[str, Any] | None = None
     ) -> None:
         self.source_dsn = source_dsn
-        self._store_dsn = store_dsn
+        self.store_dsn = store_dsn
         self.path = directory / "coexist.yaml"
         self.configure(settings or {})
         self.store = psycopg.connect(store_dsn, autocommit=True)
@@ -54,6 +54,7 @@ class Line:
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Write the configuration and read it back; the next deriver goes by it."""
+        self.settings = dict(settings)
         self.path.write_text(yaml.safe_dump(_overlaid(SETTINGS, settings)))
         self.config = load_config(self.path)
 
@@ -82,6 +83,15 @@ class Line:
             position = self.intake.append(batch)
         self.capture.acknowledge(CommitPos(position))
 
+    def again(self) -> None:
+        """What a start of the agent does where the store says that there is no snapshot: all of it anew."""
+        if self.capture is not None:
+            self.capture.close()
+        self._intake_conn.close()
+        self._intake_conn = psycopg.connect(self.store_dsn, autocommit=True)
+        self.intake = Intake(self._intake_conn, "finance")
+        self.start()
+
     def make_capture(self) -> PostgresCapture:
         """As the wiring makes it."""
         settings = self.config.sources["finance"]
@@ -94,7 +104,7 @@ class Line:
     def make_deriver(self, relations: Sequence[Relation] | None = None) -> Deriver:
         """A deriver by the configuration as it is now; on a connection of its own, because a session's tables are one deriver's."""
         self._derive_conn.close()
-        self._derive_conn = psycopg.connect(self._store_dsn, autocommit=True)
+        self._derive_conn = psycopg.connect(self.store_dsn, autocommit=True)
         shapes = relations or (self.capture.relations() if self.capture else self.intake.relations)
         mappings = wiring.compile_source(self.config, "finance", shapes)
         self.deriver = wiring.build_deriver(

@@ -18,5 +18,11 @@ FROM coexist.stream s LEFT JOIN coexist.dirty d USING (stream_id) GROUP BY s.sou
 -- name: commands
 SELECT target, state, count(*) FROM coexist.command GROUP BY 1, 2
 
+-- name: stranded
+-- In flight by its state, but its request is closed: an outcome that was lost. Nobody would ever ask about it.
+SELECT c.target, count(*)
+FROM coexist.command c JOIN coexist.call k ON k.call_id = c.call_id JOIN coexist.request q USING (request_id)
+WHERE c.state = 'in_flight' AND q.closed_at IS NOT NULL GROUP BY 1
+
 -- name: items
 SELECT ledger, scope, item, n FROM coexist.ledger WHERE n <> 0 ORDER BY 1, 2, 3

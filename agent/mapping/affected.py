@@ -90,7 +90,9 @@ class AffectedBuilder:
         for term in terms:
             groups.join(self.query.reads(term))
         for join in left:
-            groups.join({join.source.alias, *(a for t in join.on for a in self.query.reads(t))})
+            reads = {a for t in join.on for a in self.query.reads(t)} - {join.source.alias}
+            # An outer join that reads nothing else cannot stand in a FROM of its own.
+            groups.join({join.source.alias, *(reads or {self.root.alias})})
         parts: dict[str, tuple[list[Source], list[LeftJoin], Terms]] = {}
 
         def part(alias: str) -> tuple[list[Source], list[LeftJoin], Terms]:

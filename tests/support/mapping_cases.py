@@ -329,4 +329,10 @@ CASES: tuple[Case, ...] = (
         (*_H, insert("x", 9, 99, 1)),
         ((insert("x", 1, None, 1),), (delete("x", 1),)),
     ),
+    Case(
+        "rule 7: an outer join without a condition left of NOT IN",
+        "SELECT h.co, h.no FROM h LEFT JOIN x ON 1 = 1 WHERE (x.nn, h.cust) NOT IN (SELECT c.parent, c.id FROM c)",
+        _H,
+        ((insert("c", 1, "a", 5),), (insert("x", 1, 1, 5),), (delete("c", 1),)),
+    ),
 )

@@ -65,7 +65,7 @@ class Affected:
         if linked:
             text = tables.text(
                 "attribute", staged=part.staged,
-                linked_columns=", ".join(f"f.{quote(column)}" for _, column in leaf.root_link),
+                linked_columns=", ".join(dict.fromkeys(f"f.{quote(column)}" for _, column in leaf.root_link)),
                 link=" AND ".join(f"d.{quote(key)} = f.{quote(column)}" for key, column in leaf.root_link),
             )  # fmt: skip
             self._conn.execute(text, prepare=True)

@@ -20,7 +20,7 @@ from agent.derive.evaluate import Difference, Evaluation, evaluate
 from agent.derive.keys import SourceKeys
 from agent.derive.steps import StepCutter
 from agent.derive.tables import MappingTables
-from agent.derive.working import WorkingTables
+from agent.derive.working import WHOLE, WorkingTables
 from agent.failpoints import failpoint
 from agent.model.entities import EVICTED, GONE, EntityChange, Transaction
 from agent.store.queries import queries
@@ -223,6 +223,7 @@ class Deriver:
         cause = "live" if baseline_done else "baseline"
         for tables in self._tables:
             params = {"txn": txn.txn_no, "own": True}
+            self._working.use(tables.working)
             self._conn.execute(tables.text("mark_every_root"), params)
             self._conn.execute(tables.text("mark_every_state"), params)
             self._put_off(tables, cause)
@@ -246,9 +247,11 @@ class Deriver:
             for tables in self._tables:
                 if tables.mapping.name in names:
                     params = {"txn": row[0], "own": False}
+                    self._working.use(tables.working)
                     self._conn.execute(tables.text("mark_every_root"), params)
                     self._conn.execute(tables.text("mark_every_state"), params)
                     self._put_off(tables, "remap")
+            self._working.empty(WHOLE)
             self._decider.write_counts()
 
     # ------------------------------------------------------------------------------------------------ entities
@@ -288,7 +291,6 @@ class Deriver:
             {"stream": self._stream_id, "mapping": tables.mapping.name, "cause": cause},
         ).rowcount
         self._decider.count_affected(made)
-        self._conn.execute(f"TRUNCATE {tables.dirty}".encode())
 
     def _slice_of(self, mapping: str, cause: str, *, baseline_done: bool) -> Progress:
         tables = next((t for t in self._tables if t.mapping.name == mapping), None)

@@ -43,7 +43,16 @@ class SourceKeys:
 
     def ids_for_new(self, entity: str, found: Sequence[Difference]) -> dict[int, UUID]:
         """Index in `found` → id for entities without a state row; keys already left by a key change get the next generation."""
-        wanted = {n: self.key_text(d.key) for n, d in enumerate(found) if d.entity_id is None}
+        named = {n: self.key_text(d.key) for n, d in enumerate(found) if d.entity_id is None}
+        if not named:
+            return {}
+        # A key without a state row may have its id already: the entity was an exception when it was first seen.
+        current = dict(self._conn.execute(
+            _SQL["current_ids"], (entity, self._source, list(named.values())), prepare=True).fetchall())  # fmt: skip
+        held = {n: current[key] for n, key in named.items() if key in current}
+        return held | self._new_ids(entity, found, {n: key for n, key in named.items() if n not in held})
+
+    def _new_ids(self, entity: str, found: Sequence[Difference], wanted: dict[int, str]) -> dict[int, UUID]:
         if not wanted:
             return {}
         ids = {n: self._make_id(entity, self._source, key, 1) for n, key in wanted.items()}

@@ -14,6 +14,7 @@ import psycopg
 
 # Deleted rows leave their room behind; past so many a table is made anew (and its row numbers begin at one again).
 _WORN = 50_000
+WHOLE = _WORN  # `rows` of a table that may hold any number of them
 
 
 class WorkingTables:

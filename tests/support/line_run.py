@@ -90,7 +90,7 @@ class World:
 
     def _tuning(self) -> Tuning:
         choose = self.rng.choice
-        return Tuning(choose([1, 2, 4, 8, 8192]), choose([1, 3, 10, 8192, 8192]), choose([1, 2, 5, 8192]))
+        return Tuning(choose([2, 6, 20, 8192]), choose([8, 25, 8192, 8192, 8192]), choose([1, 2, 5, 8192]))
 
     @contextmanager
     def living(self) -> Iterator[World]:

@@ -128,6 +128,12 @@ RETURNING s._id, s._deleted, (SELECT to_json(x) FROM (SELECT {s_columns}) x)::te
 -- name: taken_ids
 SELECT entity_id, count(*) FROM coexist.source_key WHERE entity_id = ANY (%s) GROUP BY entity_id
 
+-- name: current_ids
+-- Ids of keys whose entity was never accepted: one that was has its state row, or its key means another by now.
+SELECT k.key_text, k.entity_id FROM coexist.source_key k
+WHERE k.entity = %s AND k.source = %s AND k.key_text = ANY (%s) AND k.valid_to IS NULL
+  AND NOT EXISTS (SELECT 1 FROM coexist.journal j WHERE j.entity_id = k.entity_id)
+
 -- name: add_keys
 INSERT INTO coexist.source_key (entity, source, key_text, entity_id, valid_from, method)
 SELECT %s, %s, k, i, t, %s FROM unnest(%s::text[], %s::uuid[], %s::bigint[]) AS n (k, i, t)

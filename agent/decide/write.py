@@ -142,7 +142,8 @@ class Decider:
             )], {command_id: command_id})  # fmt: skip
 
     def _supersede(self, rows: list[CommandRow], numbers: list[int]) -> None:
-        old = [(n, r) for n, r in zip(numbers, rows, strict=True) if not r.created]
+        # Only what will be sent takes an older one's place: a suppressed, parked or braked one would take it along.
+        old = [(n, r) for n, r in zip(numbers, rows, strict=True) if not r.created and r.state == "waiting"]
         if not old:
             return
         gone = self._conn.execute(

@@ -38,6 +38,8 @@ FROM (
         SELECT c.command_id FROM coexist.command c
         WHERE c.target = n.target AND c.object = n.object AND c.entity_id = n.entity_id AND c.command_id < n.command_id
           AND c.state IN ('waiting', 'parked') AND c.kind = 'state'
+          -- Where nobody knows what the target has, or which record is meant, only a person opens the line again.
+          AND c.reason NOT IN ('unknown_outcome', 'found_twice', 'its external key belongs to another record')
           -- Nothing is superseded across a step that is still open.
           AND NOT EXISTS (
               SELECT 1 FROM coexist.command s
@@ -67,9 +69,11 @@ DO UPDATE SET code = excluded.code, message = excluded.message, remedy = exclude
 SELECT EXISTS (SELECT 1 FROM coexist.exception WHERE state = 'open' AND stage IN ('evaluate', 'validate', 'decide') AND stream_id = %s)
 
 -- name: close_entities
-UPDATE coexist.exception SET state = 'closed', closed_at = now(), closed_by = 'agent', close_reason = 'a newer change of the entity'
+-- One whose command is still parked stays: it is what says why.
+UPDATE coexist.exception x SET state = 'closed', closed_at = now(), closed_by = 'agent', close_reason = 'a newer change of the entity'
 WHERE state = 'open' AND ((stage IN ('evaluate', 'validate') AND subject = ANY (%s))
-                          OR (stage = 'decide' AND subject = ANY (%s)))
+                          OR (stage = 'decide' AND subject = ANY (%s)
+                              AND NOT EXISTS (SELECT 1 FROM coexist.command c WHERE c.command_id = x.command_id AND c.state = 'parked')))
 
 -- name: records_of
 SELECT count(*) FROM coexist.record WHERE target = %s AND object = %s AND lifecycle NOT IN ('absent', 'deleted')

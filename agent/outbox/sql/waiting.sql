@@ -34,7 +34,7 @@ WITH old AS (
     WHERE c.command_id IN (
         SELECT p.command_id FROM coexist.command p
         WHERE p.target = %(target)s AND p.state = 'parked' AND p.state = ANY(%(from)s) AND p.kind = 'state'
-          AND p.reason <> 'unknown_outcome'
+          AND p.reason NOT IN ('unknown_outcome', 'found_twice', 'its external key belongs to another record')
           AND EXISTS (SELECT FROM coexist.command n
                       WHERE n.target = p.target AND n.object = p.object AND n.entity_id = p.entity_id
                         AND n.state = 'waiting' AND n.command_id > p.command_id)

@@ -1,9 +1,9 @@
 -- name: mark_sent
--- The last claim check: once this is committed, whoever takes over must ask before sending again.
+-- The last claim check: once this is committed, whoever takes over must ask before sending again. Marking twice is no harm: a
+-- worker that asks again has not sent (it lost the answer to its first question).
 UPDATE coexist.request q SET sent_at = %(now)s
 FROM coexist.target t
-WHERE q.request_id = ANY(%(requests)s) AND q.worker = %(worker)s AND q.closed_at IS NULL AND q.sent_at IS NULL
-  AND q.lease_until > %(now)s
+WHERE q.request_id = ANY(%(requests)s) AND q.worker = %(worker)s AND q.closed_at IS NULL AND q.lease_until > %(now)s
   AND t.target = q.target AND NOT t.paused AND t.stopped_reason IS NULL
   AND (t.not_before IS NULL OR t.not_before <= %(now)s)
 RETURNING q.request_id

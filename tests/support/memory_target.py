@@ -114,6 +114,8 @@ class MemoryTarget:
 
     def arrive(self, call: Call) -> CallResult:
         """A write reaches the target: accepted (an effect) or refused."""
+        if call.action is Action.DELETE:
+            self._finish_creates(call)
         self.arrivals.append(call)
         refused = self._refuse(call)
         if refused is not None:
@@ -124,6 +126,20 @@ class MemoryTarget:
         return CallResult(
             call.call_id, ResultKind.ACCEPTED, held.native_id, token, 204 if call.action != "create" else 201
         )
+
+    def _finish_creates(self, call: Call) -> None:
+        """A key protects while its record is there: a create that is still running ends before the record
+        goes.
+
+        Beyond that no agent could be exact: a create that outlives the longest processing time, a repeat
+        of it and a delete, makes the record anew. docs/reference/apply.md says so.
+        """
+        same = [
+            c for c in self.late if (c.key.object, c.external_key) == (call.key.object, call.external_key)
+        ]
+        self.late = [c for c in self.late if c not in same]
+        for late in same:
+            self.arrive(late)
 
     def _refuse(self, call: Call) -> str | None:
         profile = self.objects[call.key.object]

@@ -183,6 +183,23 @@ class ApplyModel(RuleBasedStateMachine):
         self._do(self.hands[who].worker.outbox.take_over())
         self.round(who, [])
 
+    @rule(who=WHO, checked=st.booleans())
+    def freeze_over_the_lease(self, who: int, checked: bool) -> None:
+        """One freezes, before or after its last check; the other takes over and works; the first one
+        thaws.
+        """
+        frozen, other = Hands(self.hands[who].name, self.hands[who].worker), self.hands[1 - who]
+        self._claim(frozen, 5)
+        if checked:
+            self._check(frozen)
+        self.bench.clock.forward(17)
+        self._do(other.worker.outbox.take_over())
+        self._do(other.worker.ask(10))
+        self.round(1 - who, [])
+        self._check(frozen)
+        self._perform(frozen, [])
+        self._record(frozen)
+
     @precondition(lambda self: self.target.late)
     @rule()
     def late_work(self) -> None:

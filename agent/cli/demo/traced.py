@@ -75,11 +75,11 @@ def _row(estate: Estate, name: str, event: EventTrace) -> Iterator[str]:
 
 def _event(event: EventTrace) -> Iterator[str]:
     yield f"  event     {event.event_id} {event.event_type} by {event.mapping}, version {event.mapping_version}"
-    for name, values in list(event.changes.items())[:4]:
-        before, after = values if isinstance(values, list) and len(values) == 2 else (None, values)
+    changes = {name: (before, after) for name, (before, after) in event.changes.items() if before != after}
+    for name, (before, after) in list(changes.items())[:4]:
         yield f"            {name}: {_short(before)} → {_short(after)}"
-    if len(event.changes) > 4:
-        yield f"            … and {len(event.changes) - 4} more fields"
+    if len(changes) > 4:
+        yield f"            … and {len(changes) - 4} more fields"
 
 
 def _command(command: CommandTrace) -> Iterator[str]:
@@ -98,7 +98,8 @@ def _call(call: CallTrace) -> Iterator[str]:
 
 def _document(estate: Estate, name: str, record: Mapping[str, Any]) -> Iterator[str]:
     table, key, columns = _TARGET[name]
-    held = record["external_key"]
+    # A corrected document ends in its latest successor.
+    held = record["documents"][-1]["external_key"] if record["documents"] else record["external_key"]
     values = [v for k, v in held.items() if k == "dataAreaId"] + [
         v for k, v in held.items() if k != "dataAreaId"
     ]

@@ -20,7 +20,7 @@ import psycopg
 from agent.apply.grouped import Grouped
 from agent.apply.worker import Results, Worker, unknown
 from agent.errors import CoexistError, Disposition, StoreUnavailable
-from agent.model.apply import ClaimedRequest
+from agent.model.apply import Claimed, ClaimedRequest
 from agent.model.commands import ResultKind
 from agent.ports import Observer
 
@@ -59,7 +59,8 @@ class Engine:
         self._stopping = asyncio.Event()
         self._room = asyncio.Event()
         self._queue: asyncio.Queue[ClaimedRequest] = asyncio.Queue()
-        self._open = 0  # claimed requests whose outcome is not recorded yet
+        self._open: set[int] = set()  # claimed requests whose outcome is not recorded yet
+        self._doubt = False  # a claim did not answer: it may have been committed
         self._sending: dict[int, ClaimedRequest] = {}
         self._finishing: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
@@ -80,19 +81,21 @@ class Engine:
 
     def stop(self) -> None:
         """Claim nothing more, wait for answers (bounded), record them, end. From any thread."""
-        if self._loop is not None:
+        if self._loop is None:
+            self._stopping.set()  # not begun yet: it will not begin
+        else:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._begin_stop)
 
     @property
     def in_flight(self) -> int:
         """Claimed requests whose outcome is not recorded yet."""
-        return self._open
+        return len(self._open)
 
     async def run(self) -> None:
         """Work until stopped; raises what makes going on unsafe."""
         self._loop = asyncio.get_running_loop()
-        if not await self._begin():
+        if self._stopping.is_set() or not await self._begin():
             return
         senders = [asyncio.create_task(self._send_loop()) for _ in range(self._settings.concurrency)]
         loops = [
@@ -171,7 +174,7 @@ class Engine:
         if unsent:
             with suppress(psycopg.Error, CoexistError):  # else the next boot takes them over
                 await self._worker.outbox.release(unsent)
-        self._open -= len(unsent)
+        self._open.difference_update(unsent)
 
     # ------------------------------------------------------------------------------------------ claim
 
@@ -179,20 +182,29 @@ class Engine:
         settings = self._settings
         ahead = 2 * settings.concurrency
         await self._rest()
-        if self._open >= ahead:
+        if len(self._open) >= ahead:
             self._room.clear()
             await self._room.wait()
             return
         self._wake.clear()
-        room = 2 * ahead - self._open if settings.batch == 1 else ahead - self._open
+        room = (2 * ahead if settings.batch == 1 else ahead) - len(self._open)
         limit = min(_MOST_CLAIMED, room * settings.batch)
-        claimed = await self._worker.claim(limit)
-        self._open += len(claimed.requests)
+        claimed = await self._claim(limit)
         for request in claimed.requests:
             self._queue.put_nowait(request)
         self._step("claimed", sum(len(r.calls) for r in claimed.requests))
         if claimed.looked < limit:
             await self._pause(_POLL, self._wake)
+
+    async def _claim(self, limit: int) -> Claimed:
+        """Claim; what a lost answer left claimed in our name, and nobody would send, is given back first."""
+        if self._doubt:
+            await self._worker.outbox.release_strays(list(self._open))
+        self._doubt = True
+        claimed = await self._worker.claim(limit)
+        self._doubt = False
+        self._open.update(r.request_id for r in claimed.requests)
+        return claimed
 
     async def _rest(self) -> None:
         """After requests that did not even reach the target: one moment for all, not one per record."""
@@ -225,7 +237,7 @@ class Engine:
 
     async def _send_one(self, request: ClaimedRequest) -> None:
         if not await self._stubbornly("check", lambda: self._check(request)):
-            self._ended()
+            self._ended(request)
             return
         self._sending[request.request_id] = request
         results = await self._worker.perform(request)
@@ -239,7 +251,7 @@ class Engine:
     async def _finish(self, request: ClaimedRequest, results: Results) -> None:
         # An answer is kept until the store has it: it exists nowhere else.
         await self._stubbornly("record", lambda: self._record((request, results)))
-        self._ended()
+        self._ended(request)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._finishing.discard(task)
@@ -247,8 +259,8 @@ class Engine:
             self._failure = task.exception()
             self._begin_stop()
 
-    def _ended(self) -> None:
-        self._open -= 1
+    def _ended(self, request: ClaimedRequest) -> None:
+        self._open.discard(request.request_id)
         self._room.set()
 
     async def _check_many(self, requests: Sequence[ClaimedRequest]) -> Sequence[bool]:

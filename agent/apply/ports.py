@@ -27,6 +27,10 @@ class Outbox(Protocol):
         """Give back what will not be sent."""
         ...
 
+    async def release_strays(self, known: Sequence[int]) -> None:
+        """Give back claims in our name that are not among `known`."""
+        ...
+
     async def renew(self) -> None:
         """Keep our open claims for another lease."""
         ...

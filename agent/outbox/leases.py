@@ -53,6 +53,19 @@ async def release(
     )
 
 
+async def release_strays(
+    conn: psycopg.AsyncConnection[Any], target: str, worker: str, known: Sequence[int], now: datetime
+) -> None:
+    """Give back claims in this worker's name that it does not know of: their commit went through, its
+    answer was lost.
+    """
+    args = {"target": target, "worker": worker, "known": list(known)}
+    cursor = await conn.execute(_SQL["strays"], args)
+    strays = [int(row[0]) for row in await cursor.fetchall()]
+    if strays:
+        await release(conn, worker, strays, now)
+
+
 async def renew(
     conn: psycopg.AsyncConnection[Any], target: str, worker: str, now: datetime, lease: timedelta
 ) -> None:

@@ -54,6 +54,11 @@ class OutboxStore:
         async with self._pool.connection() as conn:
             await leases.release(conn, self._worker, requests, self._now())
 
+    async def release_strays(self, known: Sequence[int]) -> None:
+        """Give back claims in our name that are not among `known`."""
+        async with self._pool.connection() as conn:
+            await leases.release_strays(conn, self._target.name, self._worker, known, self._now())
+
     async def renew(self) -> None:
         """Keep our open claims for another lease."""
         async with self._pool.connection() as conn:

@@ -22,6 +22,11 @@ WITH gone AS (
 )
 INSERT INTO coexist.outcome (call_id, kind) SELECT call_id, 'released' FROM freed
 
+-- name: strays
+SELECT request_id FROM coexist.request
+WHERE target = %(target)s AND worker = %(worker)s AND closed_at IS NULL AND sent_at IS NULL
+  AND NOT request_id = ANY(%(known)s::bigint[])
+
 -- name: renew
 UPDATE coexist.request SET lease_until = %(lease_until)s
 WHERE target = %(target)s AND worker = %(worker)s AND closed_at IS NULL AND lease_until > %(now)s

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
+import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from agent.apply.clock import StoreClock
@@ -214,3 +215,49 @@ async def test_the_store_may_go_away_while_answers_come_in(tmp_path: Path) -> No
         assert len(target.arrivals) == 40
     finally:
         server.stop("immediate")
+
+
+async def test_a_claim_or_check_whose_answer_was_lost_strands_nothing(
+    store: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's connection dies after the commit and before its answer: the work is committed, and nobody knows."""
+    open_target(store)
+    target = SlowTarget(dict(spec().objects))
+    lost: list[str] = []
+
+    def losing(name: str) -> None:
+        whole = getattr(OutboxStore, name)
+
+        async def cut(self: OutboxStore, argument: Any) -> Any:
+            answer = await whole(self, argument)
+            if name not in lost and (getattr(answer, "requests", answer)):
+                lost.append(name)
+                raise psycopg.OperationalError("server closed the connection unexpectedly")
+            return answer
+
+        monkeypatch.setattr(OutboxStore, name, cut)
+
+    losing("claim")
+    losing("mark_sent")
+    async with running(dsn_of(store), target) as engine:
+        for n in range(3):
+            want(store, "customer", uuid4(), customer(f"C{n}"))
+        engine.wake()
+        await until(lambda: states(store) == {"applied": 3}, seconds=10)
+    assert sorted(lost) == ["claim", "mark_sent"]
+
+
+async def test_an_engine_that_is_stopped_before_it_begins_does_not_begin(
+    store: psycopg.Connection[Any],
+) -> None:
+    async with AsyncConnectionPool(dsn_of(store), min_size=1, max_size=2, open=False) as pool:
+        about, clock, lease = spec(), StoreClock(), timedelta(seconds=30)
+        worker = Worker(
+            OutboxStore(pool, about, "agent#1", clock, lease),
+            OutcomeStore(pool, about, clock, lambda: 0.5, lease),
+            SlowTarget(dict(about.objects)),
+        )
+        engine = Engine(worker, EngineSettings("erp", 1, 1), clock, Quiet())
+        engine.stop()
+        await asyncio.wait_for(engine.run(), 5)
+    assert engine.state == "starting"

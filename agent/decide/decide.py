@@ -34,7 +34,8 @@ _EMPTY: Mapping[str, Any] = {}
 def decide(
     plan: EntityPlan, rows: Rows, transactions: Mapping[int, Transaction], cause: str, resolve: Resolve
 ) -> Decisions:
-    """One batch of one mapping. cause: live, baseline or remap (a remap makes no business events)."""
+    """One batch of one mapping. cause: live, baseline, remap (makes no business events) or replay (neither, and every field
+    counts as changed: the rules may have)."""
     out = Decisions()
     for row in rows:
         _decide_one(plan, row, transactions[row.txn_no], cause, resolve, out)
@@ -89,12 +90,15 @@ def _keep(
                 "correct the legacy document; it is accepted again as soon as its state is",
             ))  # fmt: skip
             return
-    changed = _changed(row)
+    changed = frozenset(row.new or ()) if cause == "replay" else _changed(row)
     step = after if after != before and after in plan.entity.steps else None
     out.accepted.append(row)
     out.journal.append(JournalRow(
         row.entity_id, _event_type(plan, row, cause, step), row.key, txn,
-        _dump({name: [old.get(name), state.get(name)] for name in changed if name in state}),
+        _dump({
+            name: [old.get(name), state.get(name)] for name in changed
+            if name in state and (cause != "replay" or old.get(name) != state[name])
+        }),
     ))  # fmt: skip
     own = row.own and (not plan.own_fields or row.old is None or bool(plan.own_fields & changed))
     refs = _references(plan, row.new or _EMPTY, resolve)
@@ -129,13 +133,14 @@ def _command(
     if misfit is not None:
         out.exceptions.append(EntityException(
             "decide", subject, entity.object_name, row.entity_id, "no_external_key", str(misfit),
-            "make the source key fit the target's, then replay", target.target, index,
+            "make the source key fit the target's, then replay", target.target, index, _about(plan, row),
         ))  # fmt: skip
     elif held:
         out.exceptions.append(EntityException(
             "decide", subject, entity.object_name, row.entity_id, "no_owner",
             f"no ownership rule covers {', '.join(held)} in legal entity {legal_entity or '*'}",
             "add an ownership rule, apply the configuration, then replay", target.target, index if kept == "parked" else None,
+            _about(plan, row),
         ))  # fmt: skip
 
 
@@ -258,8 +263,12 @@ def _excepted(
 ) -> EntityException:
     return EntityException(
         stage, f"{plan.mapping}:{row.key}", plan.entity.object_name, row.entity_id, code, message, remedy,
-        diagnostics={"mapping": plan.mapping, "key": row.key, "txn_no": row.txn_no},
+        diagnostics=_about(plan, row),
     )  # fmt: skip
+
+
+def _about(plan: EntityPlan, row: EntityChange) -> Mapping[str, Any]:
+    return {"mapping": plan.mapping, "key": row.key, "txn_no": row.txn_no}
 
 
 def _dump(value: Any) -> bytes:

@@ -55,10 +55,9 @@ class Decider:
         """The transaction was aborted."""
         self._counts.clear()
 
-    def settle_cause(self, cause: str) -> None:
-        """All slices of a cause are in: let its commands go, or hold them by the brake."""
-        if cause != "baseline":
-            self._braking.settle(self._stream_id)
+    def settle_causes(self) -> None:
+        """All slices are in: let the commands of each cause go, or hold them by the brake."""
+        self._braking.settle(self._stream_id)
 
     def decide(
         self, mapping: str, changes: Sequence[EntityChange], transactions: Mapping[int, Transaction], cause: str,
@@ -70,7 +69,7 @@ class Decider:
         for key, txn_no, code, message in evaluation.broken:
             out.exceptions.append(_broken(plan, key, txn_no, code, message, self._resolve))
         events = self._journal(plan, out, cause)
-        commands = self._commands(out, events, provisional=counting and cause != "baseline")
+        commands = self._commands(out, events, cause, provisional=counting and cause != "baseline")
         if not counting and cause != "baseline":
             self._braking.check(self._stream_id, out.commands, commands)
         self._exceptions(plan, out, commands, evaluation.unchanged_keys)
@@ -97,7 +96,7 @@ class Decider:
             ))  # fmt: skip
         return numbers
 
-    def _commands(self, out: Decisions, events: list[int], *, provisional: bool) -> list[int]:
+    def _commands(self, out: Decisions, events: list[int], cause: str, *, provisional: bool) -> list[int]:
         rows = out.commands
         if not rows:
             return []
@@ -111,6 +110,8 @@ class Decider:
             ))  # fmt: skip
         self._records(rows, numbers)
         self._supersede(rows, numbers)
+        if cause == "replay":
+            self._replace_parked(rows, numbers)
         return numbers
 
     def _records(self, rows: list[CommandRow], numbers: list[int]) -> None:
@@ -157,7 +158,16 @@ class Decider:
             prepare=True,
         ).fetchall()
         if gone:
-            self._conn.execute(_SQL["close_superseded"], ([g[0] for g in gone],), prepare=True)
+            numbers = [g[0] for g in gone]
+            self._conn.execute(_SQL["close_superseded"], (numbers,), prepare=True)
+            self._conn.execute(_SQL["inherit_historical"], (numbers, [n for n, _ in old]), prepare=True)
+
+    def _replace_parked(self, rows: list[CommandRow], numbers: list[int]) -> None:
+        """What was parked by a decision is decided anew by these, whatever they came to."""
+        columns = [[r.target for r in rows], [r.object for r in rows], [r.entity_id for r in rows]]
+        gone = self._conn.execute(_SQL["replace_parked"], (numbers, *columns)).fetchall()
+        if gone:
+            self._conn.execute(_SQL["close_superseded"], ([g[0] for g in gone],))
 
     def _exceptions(
         self, plan: EntityPlan, out: Decisions, commands: list[int], unchanged: Sequence[Sequence[str]]

@@ -32,15 +32,16 @@ class Affected:
     ) -> None:
         self._conn = conn
         self._own = own  # mapping → own tables ("schema.table"); none listed: every table is own
+        self._tables = list(tables)
         self._by_table: dict[TableName, list[tuple[MappingTables, Leaf]]] = {}
-        for table in tables:
+        for table in self._tables:
             for leaf in table.mapping.leaves:
                 self._by_table.setdefault(leaf.table, []).append((table, leaf))
 
     def touched(self, staged: Iterable[Staged]) -> list[MappingTables]:
-        """Mappings that a batch can reach at all."""
-        found = {id(t): t for part in staged for t, _ in self._by_table.get(part.name, ())}
-        return list(found.values())
+        """Mappings that a batch can reach at all, masters first: whoever refers to them finds the ids they have got."""
+        found = {id(t) for part in staged for t, _ in self._by_table.get(part.name, ())}
+        return [t for t in self._tables if id(t) in found]
 
     def mark(self, staged: Iterable[Staged], *, after: bool) -> None:
         """Add the entity keys that the staged rows reach now."""

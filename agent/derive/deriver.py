@@ -52,7 +52,7 @@ class DecideStage(Protocol):
     def count_changed(self, n: int) -> None: ...
     def write_counts(self) -> None: ...
     def forget_counts(self) -> None: ...
-    def settle_cause(self, cause: str) -> None: ...
+    def settle_causes(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +239,10 @@ class Deriver:
             if row is not None:
                 self._conn.execute(_SQL["prune_inbox"], (self._stream_id, row[0]))
 
-    def derive_again(self, names: Sequence[str]) -> None:
-        """Mark every entity of the named mappings, because a new version of them was activated."""
+    def derive_again(self, names: Sequence[str], cause: str) -> None:
+        """Mark every entity of the named mappings: `remap` where a new version of them was activated, `replay` where
+        the rules that their entities are decided by have changed.
+        """
         with self._conn.transaction():
             row = self._conn.execute(_SQL["lock_position"], (self._stream_id,)).fetchone()
             assert row is not None
@@ -250,7 +252,7 @@ class Deriver:
                     self._working.use(tables.working)
                     self._conn.execute(tables.text("mark_every_root"), params)
                     self._conn.execute(tables.text("mark_every_state"), params)
-                    self._put_off(tables, "remap")
+                    self._put_off(tables, cause)
             self._working.empty(WHOLE)
             self._decider.write_counts()
 
@@ -302,11 +304,13 @@ class Deriver:
             self._decider.count_affected(-gone)
             return Progress(entities=gone)
         self._working.use(tables.working)
-        taken = self._conn.execute(
+        row = self._conn.execute(
             tables.text("take_slice"),
             {"stream": self._stream_id, "mapping": mapping, "cause": cause, "limit": self._slice},
-        ).rowcount
-        evaluation = evaluate(self._conn, tables)
+        ).fetchone()
+        taken, doubled = (int(row[0]), int(row[1])) if row else (0, 0)
+        self._decider.count_affected(-doubled)
+        evaluation = evaluate(self._conn, tables, everything=cause == "replay")
         numbers = {d.txn_no for d in evaluation.changed} | {b[1] for b in evaluation.broken}
         transactions = {
             r[0]: Transaction(*r)
@@ -317,7 +321,7 @@ class Deriver:
         changed = self._finish(tables, evaluation, [], transactions, cause, counting=True)
         self._conn.execute(_SQL["passed"], (self._stream_id,))
         if not self._any_pending():
-            self._decider.settle_cause(cause)
+            self._decider.settle_causes()
             if not baseline_done:
                 self._conn.execute(_SQL["baseline_done"], (self._stream_id,))
         return Progress(entities=taken, changed=changed)

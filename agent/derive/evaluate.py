@@ -44,15 +44,18 @@ class Evaluation:
     broken: list[tuple[list[str], int, str, str]] = field(default_factory=list)  # key, txn, code, message
 
 
-def evaluate(conn: psycopg.Connection[Any], tables: MappingTables) -> Evaluation:
-    """Evaluate the keys in the mapping's dirty table. Leaves evaluated rows in place for `keep`."""
+def evaluate(conn: psycopg.Connection[Any], tables: MappingTables, *, everything: bool = False) -> Evaluation:
+    """Evaluate the keys in the mapping's dirty table. Leaves evaluated rows in place for `keep`.
+
+    everything: an entity that is as it was counts as changed too.
+    """
     result = Evaluation()
     try:
         with conn.transaction():
             conn.execute(tables.evaluate(), prepare=True)
     except _BREAKING:
         _isolate(conn, tables, result)
-    cursor = conn.execute(tables.text("differences"), prepare=True)
+    cursor = conn.execute(tables.text("differences_all" if everything else "differences"), prepare=True)
     for number, key, txn, own, entity_id, deleted, new, old in cursor:
         if new == "same" or (new is None and old is None):
             result.unchanged += 1

@@ -96,7 +96,9 @@ def replay(conn: psycopg.Connection[Any], exception_id: int, *, actor: str, reas
         if found.stage == "brake":
             moved, did = _move_braked(conn, found, Event.RELEASE, ""), "let through what the brake held"
         elif found.stage in _ENTITY_STAGES:
-            moved, did = _evaluate_anew(conn, found), "marked the entity to be evaluated anew"
+            moved, did = _mark(conn, found, "live"), "marked the entity to be evaluated anew"
+        elif found.stage == "decide":
+            moved, did = _mark(conn, found, "replay"), "marked the entity to be decided anew by the rules as they are now"
         else:
             moved, did = _move_command(conn, found, Event.REPLAY, ""), "put the command back in line"
         return _finish(conn, found, "replay", did, moved, actor, reason)
@@ -176,8 +178,8 @@ def _to(event: Event) -> dict[str, Any]:
     return {"to": to.value, "from": from_states(event), "ends": to in ENDS}
 
 
-def _evaluate_anew(conn: psycopg.Connection[Any], found: ExceptionDetail) -> int:
-    mapping, key = _mapping_and_key(found)
+def _mark(conn: psycopg.Connection[Any], found: ExceptionDetail, cause: str) -> int:
+    mapping, key = _mapping_and_key(conn, found)
     position = conn.execute(_SQL["lock_position"], (found.stream_id,)).fetchone()
     if position is None:
         raise PolicyRefused(
@@ -186,14 +188,18 @@ def _evaluate_anew(conn: psycopg.Connection[Any], found: ExceptionDetail) -> int
     # The newest derived transaction stands for it: the older one may have been pruned.
     txn_no, source = position
     marked = conn.execute(
-        _SQL["mark_dirty"], {"stream": found.stream_id, "mapping": mapping, "key": key, "txn": txn_no}
+        _SQL["mark_dirty"],
+        {"stream": found.stream_id, "mapping": mapping, "key": key, "txn": txn_no, "cause": cause},
     ).rowcount
     if marked:
         conn.execute(_SQL["count_affected"], (source, marked))
     return marked
 
 
-def _mapping_and_key(found: ExceptionDetail) -> tuple[str, Sequence[str]]:
+def _mapping_and_key(conn: psycopg.Connection[Any], found: ExceptionDetail) -> tuple[str, Sequence[str]]:
+    event = conn.execute(_SQL["event_of"], (found.command_id,)).fetchone()
+    if event is not None:
+        return str(event[0]), key_values(str(event[1]))
     mapping, _, key = found.subject.partition(":")
     return str(found.diagnostics.get("mapping", mapping)), key_values(str(found.diagnostics.get("key", key)))
 

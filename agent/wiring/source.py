@@ -31,6 +31,7 @@ from agent.mirror.tables import ensure_indexes, ensure_table, mirror_schema
 from agent.model.changes import Relation
 from agent.model.mapping import CompiledMapping, TableName
 from agent.ports import Observer
+from agent.wiring.rules import rules_changed
 from canonical.entities import ENTITIES
 from canonical.ownership import compile_ownership
 from cdc_config.loader import load_profile
@@ -183,18 +184,30 @@ def build_deriver(
 ) -> Deriver:  # fmt: skip
     """A deriver on its own connection: mirror shaped, state tables at this version, statements prepared."""
     mirror = _shape(conn, source, stream_id, incarnation, mappings, relations)
-    tables, changed = [], []
+    tables = []
     for number, mapping in enumerate(mappings.compiled):
         prepare_all(conn, mapping)
-        table = MappingTables(mapping, dict(describe(conn, mapping)), number)
-        with conn.transaction():
-            if table.activate(conn):
-                changed.append(mapping.name)
-        tables.append(table)
-    for statement in _SESSION:
-        conn.execute(statement)
-    for table in tables:
-        table.create_temporary(conn)
+        tables.append(MappingTables(mapping, dict(describe(conn, mapping)), number))
+    # A version is activated and its entities are marked in one commit, or a crash in between would forget them.
+    with conn.transaction():
+        changed = [table.mapping.name for table in tables if table.activate(conn)]
+        replayed = [table.mapping.name for table in tables if rules_changed(conn, config, table.mapping)]
+        for statement in _SESSION:
+            conn.execute(statement)
+        for table in tables:
+            table.create_temporary(conn)
+        deriver = _deriver(conn, config, source, stream_id, incarnation, mappings, mirror, tables, on_commit)
+        if changed:
+            deriver.derive_again(changed, "remap")
+        if replayed:
+            deriver.derive_again(replayed, "replay")
+    return deriver
+
+
+def _deriver(
+    conn: psycopg.Connection[Any], config: Config, source: str, stream_id: int, incarnation: int,
+    mappings: SourceMappings, mirror: Mirror, tables: Sequence[MappingTables], on_commit: Callable[[], None],
+) -> Deriver:  # fmt: skip
     own = {name: frozenset(m.own_tables) for name, m in mappings.configs.items()}
     keys = SourceKeys(conn, source, entity_id, key_text)
     watched = [
@@ -208,13 +221,10 @@ def build_deriver(
         conn, stream_id, source, incarnation, entity_plans(config, mappings), {m.name: m.version for m in mappings.compiled},
         keys.resolve, {n: BrakeRules(t.brake.records, t.brake.share, t.brake.minimum) for n, t in config.targets.items()},
     )  # fmt: skip
-    deriver = Deriver(
+    return Deriver(
         conn, stream_id, tables, Affected(conn, tables, own), mirror, decider, keys, StepCutter(conn, watched), net_moves,
         batch_rows=config.agent.batch_rows, slice_entities=config.agent.slice_entities, on_commit=on_commit,
     )  # fmt: skip
-    if changed:
-        deriver.derive_again(changed)
-    return deriver
 
 
 def _shape(

@@ -24,7 +24,7 @@ WHERE NOT EXISTS (SELECT 1 FROM coexist.record r
 
 -- name: park_doubles
 UPDATE coexist.command SET state = 'parked', reason = 'its external key belongs to another record'
-WHERE command_id = ANY (%s) AND state = 'waiting' RETURNING command_id, target, object, entity_id, legal_entity
+WHERE command_id = ANY (%s) AND state IN ('waiting', 'braked') RETURNING command_id, target, object, entity_id, legal_entity
 
 -- name: supersede
 -- Step by step from the new command to its record's line (OFFSET 0 keeps it so): a plan made while no command is open sees
@@ -51,6 +51,28 @@ FROM (
 -- Asked again of the row itself: a claim that committed while we waited for it has taken it.
 WHERE o.command_id = old.command_id AND o.state IN ('waiting', 'parked')
 RETURNING o.command_id
+
+-- name: inherit_historical
+-- What the first snapshot loaded without posting is not posted because it changed before it was sent.
+UPDATE coexist.command n SET historical = true
+FROM coexist.command o
+WHERE o.command_id = ANY (%s) AND o.historical AND n.command_id = ANY (%s) AND n.kind = 'state' AND NOT n.historical
+  AND n.target = o.target AND n.object = o.object AND n.entity_id = o.entity_id AND n.step IS NOT DISTINCT FROM o.step
+
+-- name: replace_parked
+WITH gone AS (
+    UPDATE coexist.command o SET state = 'superseded', done_at = now(), reason = 'by command ' || n.command_id
+    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::uuid[]) AS n (command_id, target, object, entity_id)
+    WHERE o.target = n.target AND o.object = n.object AND o.entity_id = n.entity_id AND o.command_id < n.command_id
+      AND o.state = 'parked'
+      AND EXISTS (SELECT 1 FROM coexist.exception x WHERE x.command_id = o.command_id AND x.stage = 'decide')
+    RETURNING o.command_id, n.command_id AS newer, o.historical, o.own_change
+), inherited AS (
+    UPDATE coexist.command c SET historical = c.historical OR g.historical, own_change = c.own_change OR g.own_change
+    FROM (SELECT newer, bool_or(historical) AS historical, bool_or(own_change) AS own_change FROM gone GROUP BY newer) g
+    WHERE c.command_id = g.newer
+)
+SELECT command_id FROM gone
 
 -- name: close_superseded
 UPDATE coexist.exception SET state = 'closed', closed_at = now(), closed_by = 'agent', close_reason = 'a newer wanted state'
@@ -83,8 +105,11 @@ SELECT count(*) FROM unnest(%s::uuid[]) AS n (entity_id)
 JOIN coexist.record r ON r.target = %s AND r.object = %s AND r.entity_id = n.entity_id AND r.lifecycle NOT IN ('absent', 'deleted')
 
 -- name: counting_of
-SELECT target, object, txn_no, count(*) FROM coexist.command
-WHERE source = %s AND state = 'braked' AND reason = %s GROUP BY 1, 2, 3
+SELECT c.target, c.object, c.txn_no, count(r.entity_id)
+FROM coexist.command c
+LEFT JOIN coexist.record r ON r.target = c.target AND r.object = c.object AND r.entity_id = c.entity_id
+                              AND r.lifecycle NOT IN ('absent', 'deleted')
+WHERE c.source = %s AND c.state = 'braked' AND c.reason = %s GROUP BY 1, 2, 3
 
 -- name: end_counting
 UPDATE coexist.command SET state = %s, reason = %s

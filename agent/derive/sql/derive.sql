@@ -76,8 +76,11 @@ WITH taken AS (
         SELECT dirty_id FROM coexist.dirty
         WHERE stream_id = %(stream)s AND mapping = %(mapping)s AND cause = %(cause)s ORDER BY dirty_id LIMIT %(limit)s)
     RETURNING key_values, txn_no, own
+), slice AS (
+    INSERT INTO {dirty} ({keys}, _txn, _own) SELECT {key_from_texts}, max(txn_no), bool_or(own) FROM taken GROUP BY key_values
 )
-INSERT INTO {dirty} ({keys}, _txn, _own) SELECT {key_from_texts}, max(txn_no), bool_or(own) FROM taken GROUP BY key_values
+-- Marked twice before it was looked at, a key is evaluated once.
+SELECT count(*), count(*) - count(DISTINCT key_values) FROM taken
 
 -- name: evaluate
 INSERT INTO {evaluated} ({output_names}) {select}
@@ -96,6 +99,14 @@ SELECT e._number, {d_key_texts}, d._txn, d._own, s._id, s._deleted,
        CASE WHEN s._id IS NULL OR s._deleted THEN NULL
             WHEN e._number IS NOT NULL AND ROW({e_columns}) IS NOT DISTINCT FROM ROW({s_columns}) THEN NULL
             ELSE (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text END
+FROM {dirty} d
+LEFT JOIN {evaluated} e ON {e_is_d}
+LEFT JOIN {state} s ON {s_is_d}
+
+-- name: differences_all
+SELECT e._number, {d_key_texts}, d._txn, d._own, s._id, s._deleted,
+       CASE WHEN e._number IS NOT NULL THEN (SELECT to_json(x) FROM (SELECT {e_columns}) x)::text END,
+       CASE WHEN s._id IS NOT NULL AND NOT s._deleted THEN (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text END
 FROM {dirty} d
 LEFT JOIN {evaluated} e ON {e_is_d}
 LEFT JOIN {state} s ON {s_is_d}

@@ -57,9 +57,12 @@ WHERE d.stream_id = %s FOR UPDATE OF d
 
 -- name: mark_dirty
 INSERT INTO coexist.dirty (stream_id, mapping, key_values, txn_no, own, cause)
-SELECT %(stream)s, %(mapping)s, %(key)s::text[], %(txn)s, true, 'live'
+SELECT %(stream)s, %(mapping)s, %(key)s::text[], %(txn)s, true, %(cause)s
 WHERE NOT EXISTS (SELECT 1 FROM coexist.dirty
-                  WHERE stream_id = %(stream)s AND mapping = %(mapping)s AND key_values = %(key)s::text[])
+                  WHERE stream_id = %(stream)s AND mapping = %(mapping)s AND key_values = %(key)s::text[] AND cause = %(cause)s)
+
+-- name: event_of
+SELECT j.mapping, j.source_key FROM coexist.command c JOIN coexist.journal j USING (event_id) WHERE c.command_id = %s
 
 -- name: count_affected
 INSERT INTO coexist.ledger (ledger, scope, item, n) VALUES ('entities', %s, 'affected', %s)

@@ -109,6 +109,7 @@ CREATE TABLE coexist.mapping_version (
     mapping     text NOT NULL,
     version     text NOT NULL,                      -- digest of SQL, value maps and schema it was compiled against
     sql         text NOT NULL,
+    rules       text NOT NULL DEFAULT '',           -- digest of what its entities were last decided by: ownership, value maps, targets
     active      boolean NOT NULL DEFAULT true,
     activated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (mapping, version)
@@ -123,7 +124,7 @@ CREATE TABLE coexist.dirty (
     key_values  text[] NOT NULL,
     txn_no      bigint NOT NULL,
     own         boolean NOT NULL,
-    cause       text NOT NULL DEFAULT 'live' CHECK (cause IN ('live', 'baseline', 'remap'))
+    cause       text NOT NULL DEFAULT 'live' CHECK (cause IN ('live', 'baseline', 'remap', 'replay'))
 );
 CREATE INDEX dirty_by_stream ON coexist.dirty (stream_id, mapping, dirty_id);
 

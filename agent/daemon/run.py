@@ -106,7 +106,11 @@ class Daemon:
             )
             await ended.wait()
             self._observer.event("info", "draining")
-            await asyncio.wait_for(apply, _GRACE)
+            try:
+                await asyncio.wait_for(apply, _GRACE)
+            except TimeoutError:
+                # What is still out there is in the store, for the next start to ask about.
+                self._observer.event("warning", "targets did not end in time")
         finally:
             self.stop.set()
             gauges.cancel()

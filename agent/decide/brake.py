@@ -54,12 +54,15 @@ class Braking:
         for number, row in zip(numbers, rows, strict=True):
             if row.state == "waiting" and not row.created:
                 causes[row.target, row.object, row.txn_no].append((number, row.entity_id))
+        records: dict[tuple[str, str], int] = {}  # counted once per batch: it is a walk over all of them
         for (target, name, txn_no), touched in causes.items():
             rules = self._rules[target]
             if len(touched) < min(rules.minimum, rules.records):
                 continue
             present = self._one("existing_of", ([e for _, e in touched], target, name))
-            if too_many(rules, present, self._one("records_of", (target, name))):
+            if present >= min(rules.minimum, rules.records) and (target, name) not in records:
+                records[target, name] = self._one("records_of", (target, name))
+            if too_many(rules, present, records.get((target, name), 0)):
                 reason = self._open(stream_id, target, name, txn_no, present)
                 self._conn.execute(_SQL["brake"], (reason, [n for n, _ in touched]))
 

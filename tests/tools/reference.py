@@ -44,9 +44,10 @@ def main(arguments: list[str]) -> int:
 
 
 def out_of_date() -> list[Path]:
-    """Pages that are not what the code says, missing ones and surplus ones."""
+    """Made pages that are not what the code says, missing ones and surplus ones; hand-written ones are left alone."""
     wanted = pages()
-    there = {path.name: path.read_text(encoding="utf-8") for path in DIRECTORY.glob("*.md")}
+    texts = {path.name: path.read_text(encoding="utf-8") for path in DIRECTORY.glob("*.md")}
+    there = {name: text for name, text in texts.items() if name in wanted or text.startswith(_MADE)}
     names = sorted(wanted.keys() | there.keys())
     return [DIRECTORY / name for name in names if wanted.get(name) != there.get(name)]
 
@@ -61,9 +62,17 @@ def pages() -> dict[str, str]:
 
 
 def _index() -> str:
-    return """# Reference
+    written = [
+        f"- [{text.splitlines()[0].removeprefix('# ')}]({path.name})"
+        for path in sorted(DIRECTORY.glob("*.md"))
+        if not (text := path.read_text(encoding="utf-8")).startswith(_MADE)
+    ]
+    return _INDEX + ("\nWritten by hand:\n\n" + "\n".join(written) + "\n" if written else "")
 
-Made from the code, so it is never behind it.
+
+_INDEX = """# Reference
+
+Made from the code, so it is never behind it:
 
 - [Command line](cli.md)
 - [Configuration](configuration.md) and [target profiles](profile.md)

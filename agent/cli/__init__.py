@@ -21,6 +21,8 @@ COMMANDS = {
     "config": "agent.cli.config:config",
     "map": "agent.cli.maps:maps",
     "target": "agent.cli.targets:target",
+    "source": "agent.cli.restores:source",
+    "store": "agent.cli.restores:store",
     "trace": "agent.cli.trace:trace",
     "exception": "agent.cli.exceptions:exception",
     "demo": "agent.cli.demo:demo",

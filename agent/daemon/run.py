@@ -22,8 +22,8 @@ from agent.observe.health import Health
 from agent.observe.http import ObservationServer
 from agent.observe.metrics import PrometheusObserver
 from agent.operations.gauges import publish
+from agent.operations.restores import check_store
 from agent.store.connect import Store, open_store
-from agent.wiring.identity import check_store
 from agent.wiring.source import SourceFactory
 from cdc_config.models import Config
 

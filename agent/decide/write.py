@@ -23,13 +23,12 @@ class Decider:
     """Decide and write, for all mappings of one source, on the deriver's connection."""
 
     def __init__(
-        self, conn: psycopg.Connection[Any], stream_id: int, source: str, incarnation: int, plans: Mapping[str, EntityPlan],
+        self, conn: psycopg.Connection[Any], stream_id: int, source: str, plans: Mapping[str, EntityPlan],
         versions: Mapping[str, str], resolve: Resolve, brakes: Mapping[str, BrakeRules],
     ) -> None:  # fmt: skip
         self._conn = conn
         self._stream_id = stream_id
         self._source = source
-        self._incarnation = incarnation
         self._plans = plans
         self._versions = versions
         self._resolve = resolve
@@ -200,7 +199,7 @@ class Decider:
         return [int(r[0]) for r in self._conn.execute(_SQL[sequence], (n,), prepare=True).fetchall()]
 
     def _correlation(self, txn: Transaction) -> str:
-        return f"{self._source}:{self._incarnation}:{txn.xid}:{txn.commit_pos:X}"
+        return f"{self._source}:{txn.incarnation}:{txn.xid}:{txn.commit_pos:X}"
 
 
 def _broken(

@@ -18,6 +18,7 @@ class Txn(NamedTuple):
     first_seq: int
     last_seq: int
     snapshot: bool
+    incarnation: int = 1
 
     @property
     def rows(self) -> int:

@@ -34,6 +34,8 @@ NetMoves = Callable[[Sequence[Pair]], Sequence[Pair]]
 class MirrorStage(Protocol):
     """What derive needs of the mirror; agent.mirror implements it, agent.wiring joins them."""
 
+    incarnation: int
+
     def stage(self, first: int, last: int) -> Sequence[Staged]: ...
     def merge(self, first: int, last: int, staged: Sequence[Any]) -> object: ...
     def merge_snapshot(self, first: int, last: int, pos: int) -> object: ...
@@ -158,6 +160,8 @@ class Deriver:
         if not batch:
             return Progress()
         self._span = (batch[0].first_seq, batch[-1].last_seq)
+        # Never two in one batch: a new incarnation begins with a snapshot, and that is a batch of its own.
+        self._mirror.incarnation = batch[0].incarnation
         if batch[0].snapshot:
             self._snapshot(batch[0], baseline_done)
         else:
@@ -191,7 +195,7 @@ class Deriver:
         evicted = self._move_keys(staged, first, last, batch[-1].txn_no)
         self._mirror.merge(first, last, staged)
         self._affected.mark(staged, after=True)
-        transactions = {t.txn_no: Transaction(t.txn_no, t.commit_pos, t.xid, t.committed_at) for t in batch}
+        transactions = {t.txn_no: Transaction(*t[:4], t.incarnation) for t in batch}
         transactions[0] = transactions[batch[-1].txn_no]
         self._evaluate_or_put_off(touched, transactions, "live", evicted)
 

@@ -255,7 +255,7 @@ class Intake:
     def _add_txns(self, pending: _Pending) -> None:
         if pending.txns:
             columns = [list(c) for c in zip(*pending.txns, strict=True)]
-            self._conn.execute(_SQL["add_txn"], (self.stream_id, *columns))
+            self._conn.execute(_SQL["add_txn"], (*columns, self.stream_id))
 
     def _count(self, ledger: str, item: str, n: int) -> None:
         if n:

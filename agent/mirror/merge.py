@@ -94,7 +94,7 @@ class Mirror:
         self._conn = conn
         self._stream_id = stream_id
         self._source = source
-        self._incarnation = incarnation
+        self.incarnation = incarnation
         self.tables = load_tables(conn, stream_id, source)
         self._relations: dict[int, Relation] = {}
         self._statements: dict[int, TableStatements] = {}
@@ -118,7 +118,7 @@ class Mirror:
         return [(row[0], row[1], row[2]) for row in rows]
 
     def _range(self, first: int, last: int) -> Range:
-        return Range(self._stream_id, self._incarnation, first, last)
+        return Range(self._stream_id, self.incarnation, first, last)
 
     def _stage_table(self, span: Range, relation_id: int, *numbers: Any) -> StagedTable:
         statements = self._statements_of(relation_id)
@@ -131,13 +131,14 @@ class Mirror:
         params = span.params(relation=part.relation_id, truncate=part.last_truncate)
         conn.execute(st.text("create_staged"))
         conn.execute(st.text("stage", moves=part.old_keys), params, prepare=True)
-        if part.unchanged:
+        row = conn.execute(st.text("count_staged"), prepare=True).fetchone()
+        part.main, part.folded, chained = (int(row[0]), int(row[1]), bool(row[2])) if row else (0, 0, False)
+        if part.unchanged and (chained or part.old_keys):
+            params["moves"] = part.old_keys
             conn.execute(_SQL["create_events"])
             conn.execute(_SQL["clear_events"])
-            conn.execute(st.text("load_events"), params)
-            conn.execute(st.text("resolve_unchanged"), params)
-        row = conn.execute(st.text("count_staged"), prepare=True).fetchone()
-        part.main, part.folded = (int(row[0]), int(row[1])) if row else (0, 0)
+            conn.execute(st.text("load_events"), params, prepare=True)
+            conn.execute(st.text("resolve_unchanged"), params, prepare=True)
         if part.truncates:
             part.folded += self._one(_SQL["count_truncated"].encode(), params)
             conn.execute(st.text("stage_truncate"), params)

@@ -68,6 +68,12 @@ class TableStatements:
             "row_is_read": " AND ".join(
                 f"m.{quote(c.name)} = {self._cast('i.new_values', c)}" for c in self._keys
             ),
+            "staged_new_texts": ", ".join(f"f._vals[{self._position[c.name]}]" for c in self._keys),
+            "staged_is_new": " AND ".join(
+                f"f.{quote(c.name)} = {self._cast('coalesce(i.new_values, i.old_values)', c)}"
+                for c in self._keys
+            ),
+            "own_casts": ", ".join(f"w.own[{n}]::{self._types[c.name]}" for n, c in enumerate(self._keys, 1)),
             "columns": ", ".join(quote(c.name) for c in self._columns),
             "casts": ", ".join(self._value(c, unchanged) for c in self._columns),
             "assignments": ", ".join(f"{quote(c.name)} = excluded.{quote(c.name)}" for c in self._columns),
@@ -95,6 +101,7 @@ class TableStatements:
 
     def _origin(self) -> str:
         on = " AND ".join(
-            f"o.{quote(c.name)} = f._origin[{n}]::{self._types[c.name]}" for n, c in enumerate(self._keys, 1)
+            f"o.{quote(c.name)} = coalesce(f._origin[{n}]::{self._types[c.name]}, f.{quote(c.name)})"
+            for n, c in enumerate(self._keys, 1)
         )
         return f"LEFT JOIN {self.table.rows} o ON {on}"

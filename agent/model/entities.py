@@ -36,6 +36,7 @@ class Transaction(NamedTuple):
     commit_pos: int
     xid: int
     committed_at: datetime
+    incarnation: int = 1
 
 
 @dataclass(frozen=True, slots=True)

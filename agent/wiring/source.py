@@ -196,7 +196,7 @@ def build_deriver(
             conn.execute(statement)
         for table in tables:
             table.create_temporary(conn)
-        deriver = _deriver(conn, config, source, stream_id, incarnation, mappings, mirror, tables, on_commit)
+        deriver = _deriver(conn, config, source, stream_id, mappings, mirror, tables, on_commit)
         if changed:
             deriver.derive_again(changed, "remap")
         if replayed:
@@ -205,8 +205,7 @@ def build_deriver(
 
 
 def _deriver(
-    conn: psycopg.Connection[Any], config: Config, source: str, stream_id: int, incarnation: int,
-    mappings: SourceMappings, mirror: Mirror, tables: Sequence[MappingTables], on_commit: Callable[[], None],
+    conn: psycopg.Connection[Any], config: Config, source: str, stream_id: int, mappings: SourceMappings, mirror: Mirror, tables: Sequence[MappingTables], on_commit: Callable[[], None],
 ) -> Deriver:  # fmt: skip
     own = {name: frozenset(m.own_tables) for name, m in mappings.configs.items()}
     keys = SourceKeys(conn, source, entity_id, key_text)
@@ -218,7 +217,7 @@ def _deriver(
         if mappings.configs[m.name].keep == "every_change" and mappings.configs[m.name].step_column
     ]
     decider = Decider(
-        conn, stream_id, source, incarnation, entity_plans(config, mappings), {m.name: m.version for m in mappings.compiled},
+        conn, stream_id, source, entity_plans(config, mappings), {m.name: m.version for m in mappings.compiled},
         keys.resolve, {n: BrakeRules(t.brake.records, t.brake.share, t.brake.minimum) for n, t in config.targets.items()},
     )  # fmt: skip
     return Deriver(

@@ -13,8 +13,10 @@ COPY coexist.command (command_id, target, object, entity_id, legal_entity, kind,
                       reason, rule, event_id, txn_no, source, correlation) FROM STDIN
 
 -- name: add_records
-INSERT INTO coexist.record (target, object, entity_id, legal_entity, external_key)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::text[], %s::jsonb[])
+-- A store that was restored does not know what its original created after the copy was made: such records are asked about.
+INSERT INTO coexist.record (target, object, entity_id, legal_entity, external_key, must_ask)
+SELECT x.*, EXISTS (SELECT 1 FROM coexist.store_identity WHERE restored_at IS NOT NULL)
+FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::text[], %s::jsonb[]) AS x
 ON CONFLICT DO NOTHING
 
 -- name: without_record

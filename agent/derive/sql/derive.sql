@@ -7,11 +7,11 @@ SELECT txn_no, seq, commit_pos, baseline_done, fence FROM coexist.derive_positio
 SELECT mapping, cause FROM coexist.dirty WHERE stream_id = %s ORDER BY dirty_id LIMIT 1
 
 -- name: next_transactions
-SELECT txn_no, commit_pos, xid, committed_at, first_seq, last_seq, snapshot
+SELECT txn_no, commit_pos, xid, committed_at, first_seq, last_seq, snapshot, incarnation
 FROM coexist.inbox_txn WHERE stream_id = %s AND txn_no > %s ORDER BY txn_no LIMIT %s
 
 -- name: transactions_by_number
-SELECT txn_no, commit_pos, xid, committed_at FROM coexist.inbox_txn WHERE stream_id = %s AND txn_no = ANY (%s)
+SELECT txn_no, commit_pos, xid, committed_at, incarnation FROM coexist.inbox_txn WHERE stream_id = %s AND txn_no = ANY (%s)
 
 -- name: relations_in
 SELECT i.txn_no, r.schema_name, r.table_name, i.relation_id

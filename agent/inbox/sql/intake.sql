@@ -37,8 +37,11 @@ RETURNING relation_id
 COPY coexist.inbox (stream_id, seq, txn_no, relation_id, op, old_values, new_values, unchanged, old_complete) FROM STDIN
 
 -- name: add_txn
-INSERT INTO coexist.inbox_txn (stream_id, txn_no, commit_pos, xid, committed_at, first_seq, last_seq, snapshot)
-SELECT %s, * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::boolean[])
+INSERT INTO coexist.inbox_txn (stream_id, incarnation, txn_no, commit_pos, xid, committed_at, first_seq, last_seq, snapshot)
+SELECT s.stream_id, s.incarnation, x.*
+FROM coexist.stream s,
+     unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::boolean[]) AS x
+WHERE s.stream_id = %s
 
 -- name: hold_row
 INSERT INTO coexist.held_row (stream_id, seq, txn_no, relation_id, op, stage, raw, key_text, error)

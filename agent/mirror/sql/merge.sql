@@ -70,25 +70,32 @@ SELECT CASE WHEN i.op = 'd' THEN ARRAY[{old_key_texts}] ELSE ARRAY[{new_key_text
 FROM coexist.inbox i
 WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
   AND i.op NOT IN ('t', 'h') AND i.seq > %(truncate)s
+  AND (%(moves)s OR EXISTS (SELECT 1 FROM {staged} f WHERE {staged_is_new} AND f._n > 1))
 
 -- name: resolve_unchanged
+-- A row that came once and kept its key (the common case) finds its large values under that very key: no walk.
+-- Written so that every step is a look-up by key whatever the planner believes of these tables (LATERAL with OFFSET 0; an
+-- upsert that always meets its row).
 WITH RECURSIVE walk AS (
-    SELECT f._seq AS final, f._seq AS seq, e.prev, f._vals AS vals, f._unch AS unch
-    FROM {staged} f JOIN coexist_events e ON e.seq = f._seq
-    WHERE f._main AND f._unch IS NOT NULL
+    SELECT e.key AS own, f._seq AS final, f._seq AS seq, e.prev, f._vals AS vals, f._unch AS unch
+    FROM {staged} f CROSS JOIN LATERAL (
+        SELECT * FROM coexist_events x WHERE x.key = ARRAY[{staged_new_texts}] AND x.seq = f._seq OFFSET 0) e
+    WHERE f._main AND f._unch IS NOT NULL AND (%(moves)s OR f._n > 1)
     UNION ALL
-    SELECT w.final, p.seq, p.prev,
-           (SELECT array_agg(CASE WHEN n = ANY (w.unch) THEN p.vals[n] ELSE w.vals[n] END ORDER BY n)
-            FROM generate_subscripts(w.vals, 1) n),
+    SELECT w.own, w.final, p.seq, p.prev,
+           CASE WHEN w.unch <@ p.unch THEN w.vals ELSE
+               (SELECT array_agg(CASE WHEN n = ANY (w.unch) THEN p.vals[n] ELSE w.vals[n] END ORDER BY n)
+                FROM generate_subscripts(w.vals, 1) n) END,
            (SELECT array_agg(u) FROM unnest(w.unch) u WHERE u = ANY (p.unch))
     FROM walk w CROSS JOIN LATERAL (
         SELECT * FROM coexist_events x WHERE x.key = w.prev AND x.seq < w.seq ORDER BY x.seq DESC LIMIT 1) p
     WHERE w.unch IS NOT NULL AND p.op <> 'd'
 )
-UPDATE {staged} f
-SET _vals = w.vals, _unch = w.unch, _origin = CASE WHEN w.unch IS NULL THEN NULL ELSE w.prev END
+INSERT INTO {staged} AS f ({keys}, _seq, _txn, _pos, _main, _op, _vals, _unch, _origin)
+SELECT {own_casts}, w.final, 0, 0, true, 'u', w.vals, w.unch, CASE WHEN w.unch IS NULL THEN NULL ELSE w.prev END
 FROM (SELECT DISTINCT ON (final) * FROM walk ORDER BY final, seq) w
-WHERE f._seq = w.final AND f._main
+ON CONFLICT ({keys}) DO UPDATE SET _vals = excluded._vals, _unch = excluded._unch, _origin = excluded._origin
+WHERE f._seq = excluded._seq AND f._main
 
 -- name: upsert
 INSERT INTO {rows} AS m ({columns}, _inc, _pos, _phase, _ord, _deleted)
@@ -107,7 +114,9 @@ ON CONFLICT ({keys}) DO UPDATE SET
 WHERE (m._inc, m._pos, m._phase, m._ord) < (excluded._inc, excluded._pos, excluded._phase, excluded._ord)
 
 -- name: count_staged
-SELECT count(*) FILTER (WHERE _main), coalesce(sum(_n), 0) - count(*) FILTER (WHERE _main) FROM {staged}
+SELECT count(*) FILTER (WHERE _main), coalesce(sum(_n), 0) - count(*) FILTER (WHERE _main),
+       coalesce(bool_or(_unch IS NOT NULL AND _n > 1), false)
+FROM {staged}
 
 -- name: count_truncated
 SELECT count(*) FROM coexist.inbox

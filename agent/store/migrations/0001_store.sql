@@ -50,6 +50,7 @@ CREATE TABLE coexist.inbox_txn (
     first_seq    bigint NOT NULL,
     last_seq     bigint NOT NULL,        -- first_seq - 1 when it holds no row
     snapshot     boolean NOT NULL DEFAULT false,
+    incarnation  integer NOT NULL DEFAULT 1,  -- of the source; a new one begins with a snapshot
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (stream_id, txn_no)
 );

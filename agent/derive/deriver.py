@@ -55,6 +55,7 @@ class DecideStage(Protocol):
     def write_counts(self) -> None: ...
     def forget_counts(self) -> None: ...
     def settle_causes(self) -> None: ...
+    def close_exceptions(self, mapping: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +145,14 @@ class Deriver:
         if row[4] != self._fence:
             # Another deriver was here since: what this one remembers about keys may be old.
             self._keys.reload()
-        self._fence = row[4] + 1
         pending = self._conn.execute(_SQL["pending_dirty"], (self._stream_id,), prepare=True).fetchone()
         if pending is not None:
-            return self._slice_of(pending[0], pending[1], baseline_done=bool(row[3]))
-        return self._batch(int(row[0]), bool(row[3]))
+            progress = self._slice_of(pending[0], pending[1], baseline_done=bool(row[3]))
+        else:
+            progress = self._batch(int(row[0]), bool(row[3]))
+        # A step that moved nothing leaves the fence as it was: an idle deriver does not read all its keys again.
+        self._fence = row[4] + progress.worked
+        return progress
 
     # ------------------------------------------------------------------------------------------------ batches
 
@@ -227,6 +231,8 @@ class Deriver:
         cause = "live" if baseline_done else "baseline"
         for tables in self._tables:
             params = {"txn": txn.txn_no, "own": True}
+            # One that was only ever an exception, and was deleted unseen, stands in neither.
+            self._decider.close_exceptions(tables.mapping.name)
             self._working.use(tables.working)
             self._conn.execute(tables.text("mark_every_root"), params)
             self._conn.execute(tables.text("mark_every_state"), params)
@@ -306,6 +312,7 @@ class Deriver:
                 "DELETE FROM coexist.dirty WHERE stream_id = %s AND mapping = %s", (self._stream_id, mapping)
             ).rowcount
             self._decider.count_affected(-gone)
+            self._end_slice(baseline_done=baseline_done)
             return Progress(entities=gone)
         self._working.use(tables.working)
         row = self._conn.execute(
@@ -323,12 +330,15 @@ class Deriver:
             ).fetchall()
         }
         changed = self._finish(tables, evaluation, [], transactions, cause, counting=True)
+        self._end_slice(baseline_done=baseline_done)
+        return Progress(entities=taken, changed=changed)
+
+    def _end_slice(self, *, baseline_done: bool) -> None:
         self._conn.execute(_SQL["passed"], (self._stream_id,))
         if not self._any_pending():
             self._decider.settle_causes()
             if not baseline_done:
                 self._conn.execute(_SQL["baseline_done"], (self._stream_id,))
-        return Progress(entities=taken, changed=changed)
 
     def _any_pending(self) -> bool:
         return self._conn.execute(_SQL["pending_dirty"], (self._stream_id,)).fetchone() is not None

@@ -138,7 +138,7 @@ class MappingTables:
             " ON CONFLICT (mapping, version) DO UPDATE SET active = true, activated_at = now()",
             (mapping.name, mapping.version, mapping.sql),
         )
-        return row is not None
+        return True
 
     def _build(self, conn: psycopg.Connection[Any], present: dict[str, str]) -> None:
         columns = ", ".join(f"{quote(o)} {self.types[o]}" for o in self.outputs)

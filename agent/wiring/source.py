@@ -190,6 +190,7 @@ def build_deriver(
         tables.append(MappingTables(mapping, dict(describe(conn, mapping)), number))
     # A version is activated and its entities are marked in one commit, or a crash in between would forget them.
     with conn.transaction():
+        known = {row[0] for row in conn.execute("SELECT DISTINCT mapping FROM coexist.mapping_version")}
         changed = [table.mapping.name for table in tables if table.activate(conn)]
         replayed = [table.mapping.name for table in tables if rules_changed(conn, config, table.mapping)]
         for statement in _SESSION:
@@ -198,7 +199,9 @@ def build_deriver(
             table.create_temporary(conn)
         deriver = _deriver(conn, config, source, stream_id, mappings, mirror, tables, on_commit)
         if changed:
-            deriver.derive_again(changed, "remap")
+            # What a new mapping finds in the mirror was there before it: its baseline.
+            deriver.derive_again([name for name in changed if name not in known], "baseline")
+            deriver.derive_again([name for name in changed if name in known], "remap")
         if replayed:
             deriver.derive_again(replayed, "replay")
     return deriver

@@ -54,6 +54,10 @@ class Decider:
         """The transaction was aborted."""
         self._counts.clear()
 
+    def close_exceptions(self, mapping: str) -> None:
+        """Every entity of a mapping is about to be derived anew; what is still wrong will be opened again."""
+        self._conn.execute(_SQL["close_mapping"], (self._stream_id, f"{mapping}:"))
+
     def settle_causes(self) -> None:
         """All slices are in: let the commands of each cause go, or hold them by the brake."""
         self._braking.settle(self._stream_id)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import psycopg
 from pydantic import ConfigDict
@@ -45,6 +45,14 @@ class Thing(CanonicalEntity):
     object_name: ClassVar[str] = "thing"
 
 
+def _entity(number: int) -> str:
+    """Every mapping of a source makes an entity of its own."""
+    name = f"thing{number}"
+    if name not in ENTITIES:
+        ENTITIES[name] = type(name, (Thing,), {"object_name": name, "__module__": __name__})
+    return name
+
+
 class Killed(Exception):
     """The deriver's end in the middle of its work."""
 
@@ -55,7 +63,7 @@ class Mortal(psycopg.Connection[Any]):
     left: int = 0
     admin: psycopg.Connection[Any] | None = None
 
-    def execute(self, *args: Any, **more: Any) -> Any:  # type: ignore[override]
+    def execute(self, *args: Any, **more: Any) -> Any:
         if self.left > 0:
             self.left -= 1
             if self.left == 0:
@@ -90,7 +98,6 @@ class Line:
     """One source through the line, and its oracle."""
 
     def __init__(self, source: str, source_dsn: str, store_dsn: str, tuning: Tuning) -> None:
-        ENTITIES.setdefault("thing", Thing)
         self.source, self.tuning = source, tuning
         self._dsn, self._store_dsn = source_dsn, store_dsn
         self.mapped: list[Mapped] = []
@@ -100,6 +107,7 @@ class Line:
         self.oracle.execute("SET plan_cache_mode = force_generic_plan")
         self._intake_conn = psycopg.connect(store_dsn, autocommit=True)
         self._types: dict[str, dict[str, str]] = {}
+        self._questions: dict[str, bytes] = {}
         self._conns: list[Mortal] = []
         self._batches: Iterator[CaptureBatch] | None = None
         self.acknowledged = ResumePoint(None)
@@ -141,7 +149,8 @@ class Line:
                 return False
             batches = None if batches is None else batches - 1
             if self._batches is None:
-                self._batches = iter(self.capture.stream(self.intake.state.resume()))
+                self._start(self.intake.state.resume())
+                assert self._batches is not None
             self.intake.append(next(self._batches))
             if acknowledge:
                 self._acknowledge()
@@ -161,7 +170,12 @@ class Line:
         self.capture = self._capture()
         self.intake = Intake(self._intake_conn, self.source)
         resume = self.acknowledged if behind else self.intake.state.resume()
+        self._start(resume)
+
+    def _start(self, resume: ResumePoint) -> None:
+        # Where a stream starts is acknowledged by starting there.
         self._batches = iter(self.capture.stream(resume))
+        self.acknowledged = ResumePoint(resume.position)
 
     def _stop_stream(self) -> None:
         if self._batches is not None:
@@ -172,14 +186,14 @@ class Line:
 
     def compile(self, mapping: RandomMapping, default_schema: str, **options: Any) -> Mapped:
         """Through the real compiler; consent is given."""
-        name = f"{self.source}.m{len(self.mapped)}"
+        name, entity = f"{self.source}.m{len(self.mapped)}", _entity(len(self.mapped))
         compiled = compile_mapping(
-            name=name, source=self.source, entity="thing", sql=mapping.sql, sql_path=f"{name}.sql", key=mapping.key,
+            name=name, source=self.source, entity=entity, sql=mapping.sql, sql_path=f"{name}.sql", key=mapping.key,
             dialect="postgres", schema=SourceSchema.from_relations(self.relations, default_schema),
             mirror_schema=mirror_schema(self.source), consent_every_root=True,
         )  # fmt: skip
         config = MappingConfig(
-            entity="thing", source=self.source, sql=Path(f"{name}.sql"), key=mapping.key, **options
+            entity=entity, source=self.source, sql=Path(f"{name}.sql"), key=mapping.key, **options
         )
         return Mapped(mapping, compiled, config)
 
@@ -188,7 +202,7 @@ class Line:
 
         mortal: it dies before the n-th statement of its making.
         """
-        conn = cast(Mortal, Mortal.connect(self._store_dsn, autocommit=True))
+        conn = Mortal.connect(self._store_dsn, autocommit=True)
         self._conns.append(conn)
         conn.left = mortal
         mappings = SourceMappings(
@@ -203,7 +217,7 @@ class Line:
 
     def _config(self) -> Config:
         tuned = AgentConfig(batch_rows=self.tuning.batch_rows, slice_entities=self.tuning.slice_entities)
-        return Config.model_construct(
+        return Config.model_construct(  # type: ignore[call-arg]
             mappings={m.compiled.name: m.config for m in self.mapped}, value_maps={}, targets={}, agent=tuned,
             ownership=OwnershipConfig(version="1", rules=()),
         )  # fmt: skip
@@ -250,9 +264,9 @@ class Line:
                 raise AssertionError(f"{mapped.compiled.name} {wrong[:4]}\n{mapped.random.sql}")
 
     def _question(self, mapping: CompiledMapping) -> bytes:
-        text = self._questions.get(mapping.name) if hasattr(self, "_questions") else None
-        if text is not None:
-            return text
+        found = self._questions.get(mapping.name)
+        if found is not None:
+            return found
         types = self._types_of(mapping)
         keys = [k.output for k in mapping.key]
         fields = {
@@ -270,8 +284,7 @@ class Line:
         made: str = _SQL["wrong"]
         for name, value in fields.items():
             made = made.replace("{" + name + "}", value)
-        self._questions = {**getattr(self, "_questions", {}), mapping.name: made.encode()}
-        return self._questions[mapping.name]
+        return self._questions.setdefault(mapping.name, made.encode())
 
     def _types_of(self, mapping: CompiledMapping) -> dict[str, str]:
         found = self._types.get(mapping.name)
@@ -297,7 +310,8 @@ class Line:
             found = Counter(repr(_plain(row)) for row in kept if times[tuple(row[k] for k in keys)] < 2)
             if wanted != found:
                 raise AssertionError(
-                    f"{mapping.name} over the source: missing {dict(wanted - found)} surplus {dict(found - wanted)}\n{mapping.sql}"
+                    f"{mapping.name} over the source: missing {dict(wanted - found)}"
+                    f" surplus {dict(found - wanted)}\n{mapping.sql}"
                 )
 
     def check_books(self) -> None:
@@ -317,8 +331,8 @@ class Line:
         self.admin.execute(
             f'DROP SCHEMA IF EXISTS "mirror_{self.source}", "mirror_{self.source}_rows", "state_{self.source}" CASCADE'.encode()
         )
-        for conn in (self.admin, self.oracle, self._intake_conn):
-            conn.close()
+        for other in (self.admin, self.oracle, self._intake_conn):
+            other.close()
 
 
 def usable(line: Line, mapping: RandomMapping, default_schema: str, **options: Any) -> Mapped | None:

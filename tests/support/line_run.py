@@ -63,7 +63,7 @@ def databases(server: embedded.EmbeddedServer) -> Databases:
     return Databases(*found)
 
 
-def run(dbs: Databases, seed: int, sequences: int, mappings: int = 6, tally: Tally | None = None) -> None:
+def run(dbs: Databases, seed: int, sequences: int, mappings: int = 5, tally: Tally | None = None) -> None:
     """One random schema and its sequences. Raises Failed with the seed."""
     tally = tally or Tally()
     with World(dbs, seed, mappings, tally).living() as world:
@@ -90,7 +90,7 @@ class World:
 
     def _tuning(self) -> Tuning:
         choose = self.rng.choice
-        return Tuning(choose([2, 6, 20, 8192]), choose([8, 25, 8192, 8192, 8192]), choose([1, 2, 5, 8192]))
+        return Tuning(choose([3, 10, 40, 8192]), choose([8, 25, 8192, 8192, 8192]), choose([1, 2, 5, 8192]))
 
     @contextmanager
     def living(self) -> Iterator[World]:
@@ -166,15 +166,15 @@ class World:
         history.told.clear()
         self._between()
         goal = history.committed + rng.randint(6, 9)
-        troubles = rng.random() < 0.35
+        troubles = rng.random() < 0.25
         while history.committed < goal:
             if not history.act():
                 continue
             dice = rng.random()
-            if dice < 0.25:
+            if dice < 0.2:
                 self._take_in()
                 self._derive(rng.choice([1, 2, 99]))
-            elif dice < 0.3:
+            elif dice < 0.25:
                 self.line.take_in(self._target(), acknowledge=False, batches=rng.randint(1, 2))
             if troubles and rng.random() < 0.2:
                 self._trouble()

@@ -100,7 +100,7 @@ def _change(data: bytes, start: int, errors: str) -> RowChange:
     elif kind == UPDATE and image in b"KO" and data[end] == _NEW:
         new, end = _tuple(data, end + 3, _count(data, end + 1)[0], errors)
         full = image == b"O"
-        change = RowChange(ref, "u", first, _filled(first, new) if full else new, full)
+        change = RowChange(ref, "u", first, _filled(first, new), full)
     elif kind == DELETE and image in b"KO":
         change = RowChange(ref, "d", first, None, image == b"O")
     else:
@@ -135,10 +135,10 @@ def _tuple(data: bytes, pos: int, columns: int, errors: str) -> tuple[tuple[Valu
 
 
 def _filled(old: tuple[Value, ...], new: tuple[Value, ...]) -> tuple[Value, ...]:
-    """A full old image holds the large values that the statement left alone."""
+    """A full old image holds the large values that the statement left alone, and a key's image those of the key."""
     if UNCHANGED not in new:
         return new
-    return tuple(o if n is UNCHANGED else n for o, n in zip(old, new, strict=True))
+    return tuple(o if n is UNCHANGED and o is not None else n for o, n in zip(old, new, strict=True))
 
 
 def decode_begin(data: bytes, start: int = 0) -> Begin:

@@ -99,6 +99,10 @@ WHERE state = 'open' AND ((stage IN ('evaluate', 'validate') AND subject = ANY (
                           OR (stage = 'decide' AND subject = ANY (%s)
                               AND NOT EXISTS (SELECT 1 FROM coexist.command c WHERE c.command_id = x.command_id AND c.state = 'parked')))
 
+-- name: close_mapping
+UPDATE coexist.exception SET state = 'closed', closed_at = now(), closed_by = 'agent', close_reason = 'derived anew'
+WHERE state = 'open' AND stage IN ('evaluate', 'validate') AND stream_id = %s AND starts_with(subject, %s)
+
 -- name: records_of
 SELECT count(*) FROM coexist.record WHERE target = %s AND object = %s AND lifecycle NOT IN ('absent', 'deleted')
 

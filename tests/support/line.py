@@ -42,6 +42,7 @@ class Line:
     ) -> None:
         self.source_dsn = source_dsn
         self.store_dsn = store_dsn
+        self._captures: list[PostgresCapture] = []
         self.path = directory / "coexist.yaml"
         self.configure(settings or {})
         self.store = psycopg.connect(store_dsn, autocommit=True)
@@ -60,8 +61,8 @@ class Line:
 
     def close(self) -> None:
         """Everything is let go of."""
-        if self.capture is not None:
-            self.capture.close()
+        for capture in self._captures:
+            capture.close()
         for conn in (self.store, self._intake_conn, self._derive_conn, self.source):
             conn.close()
 
@@ -85,24 +86,30 @@ class Line:
 
     def again(self) -> None:
         """What a start of the agent does where the store says that there is no snapshot: all of it anew."""
+        self.stop_capture()
+        self.start()
+
+    def stop_capture(self) -> None:
+        """No capture any more, and an intake that has read its state anew."""
         if self.capture is not None:
             self.capture.close()
         self._intake_conn.close()
         self._intake_conn = psycopg.connect(self.store_dsn, autocommit=True)
         self.intake = Intake(self._intake_conn, "finance")
-        self.start()
 
     def make_capture(self) -> PostgresCapture:
         """As the wiring makes it."""
         settings = self.config.sources["finance"]
         tables = wiring.captured_tables(self.config, "finance", all_tables(self.source_dsn))
-        return PostgresCapture(
+        capture = PostgresCapture(
             self.source_dsn, publication=settings.publication, slot=settings.slot, tables=tables, create=True,
             idle_seconds=0.1,
         )
+        self._captures.append(capture)
+        return capture
 
     def make_deriver(self, relations: Sequence[Relation] | None = None) -> Deriver:
-        """A deriver by the configuration as it is now; on a connection of its own, because a session's tables are one deriver's."""
+        """A deriver by the configuration as it is now, on a new connection: a session's tables are one deriver's."""
         self._derive_conn.close()
         self._derive_conn = psycopg.connect(self.store_dsn, autocommit=True)
         shapes = relations or (self.capture.relations() if self.capture else self.intake.relations)

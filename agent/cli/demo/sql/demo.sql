@@ -45,8 +45,9 @@ JOIN coexist.call k USING (call_id)
 JOIN coexist.command c USING (command_id)
 JOIN coexist.outcome f ON f.call_id = u.call_id AND f.kind = 'found'
 JOIN coexist.journal j ON j.event_id = c.event_id
+JOIN coexist.record r ON r.target = c.target AND r.object = c.object AND r.entity_id = c.entity_id
 WHERE u.kind = 'unknown'
-ORDER BY (k.object = 'invoice') DESC, (c.state = 'applied') DESC, (c.kind = 'step') DESC, (j.cause = 'live') DESC, k.call_id DESC
+ORDER BY (r.lifecycle NOT IN ('absent', 'deleted')) DESC, (k.object = 'invoice') DESC, (c.state = 'applied') DESC, (c.kind = 'step') DESC, (j.cause = 'live') DESC, k.call_id DESC
 LIMIT 1
 
 -- name: left_alone

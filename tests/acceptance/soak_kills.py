@@ -7,6 +7,7 @@ COEXIST_SOAK_POINTS a comma-separated choice of points. Prints one line per run 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -52,6 +53,7 @@ def main() -> int:
     """All points, all seeds."""
     seeds = int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("COEXIST_SOAK", "50"))
     first = int(os.environ.get("COEXIST_SOAK_FROM", "1"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every process is ended on the way out
     servers = Servers()
     running = Running(servers)
     runs = kills = failures = by_hand = 0

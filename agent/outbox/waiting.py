@@ -34,8 +34,10 @@ async def recheck(
     """Free the blocked commands whose reason is gone: those just blocked (a change may have come
     between), or all.
     """
-    args = {"target": target, "documents": list(documents), "only": None if only is None else list(only)}
-    return (await conn.execute(_SQL["recheck"], args)).rowcount
+    args: dict[str, Any] = {"target": target, "documents": list(documents)}
+    if only is None:
+        return (await conn.execute(_SQL["recheck"], args)).rowcount
+    return (await conn.execute(_SQL["recheck_only"], args | {"only": list(only)})).rowcount
 
 
 async def pass_parked(conn: psycopg.AsyncConnection[Any], target: str, now: datetime) -> int:

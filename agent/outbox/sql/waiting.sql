@@ -7,12 +7,11 @@ WHERE command_id IN (
     FOR UPDATE SKIP LOCKED)
 
 -- name: recheck
--- Every blocked command (or only the given ones) whose reason to wait is gone by now.
+-- Every blocked command whose reason to wait is gone by now.
 UPDATE coexist.command SET blocked_on = NULL
 WHERE command_id IN (
     SELECT c.command_id FROM coexist.command c
     WHERE c.target = %(target)s AND c.state = 'waiting' AND c.blocked_on IS NOT NULL
-      AND (%(only)s::bigint[] IS NULL OR c.command_id = ANY(%(only)s))
       AND CASE WHEN c.blocked_on = c.entity_id THEN
               NOT EXISTS (SELECT FROM coexist.command e
                           WHERE e.target = c.target AND e.object = c.object AND e.entity_id = c.entity_id
@@ -26,6 +25,28 @@ WHERE command_id IN (
                                   ELSE p.lifecycle <> 'absent' END)
           END
     FOR UPDATE SKIP LOCKED)
+
+-- name: recheck_only
+-- The same for the given commands, found by their numbers: a look at all of them after each claim would be quadratic.
+WITH mine AS MATERIALIZED (
+    SELECT * FROM coexist.command WHERE command_id = ANY(%(only)s) FOR UPDATE SKIP LOCKED
+)
+UPDATE coexist.command SET blocked_on = NULL
+WHERE command_id IN (
+    SELECT c.command_id FROM mine c
+    WHERE c.target = %(target)s AND c.state = 'waiting' AND c.blocked_on IS NOT NULL
+      AND CASE WHEN c.blocked_on = c.entity_id THEN
+              NOT EXISTS (SELECT FROM coexist.command e
+                          WHERE e.target = c.target AND e.object = c.object AND e.entity_id = c.entity_id
+                            AND e.state IN ('waiting', 'in_flight', 'unknown', 'parked', 'braked')
+                            AND e.command_id < c.command_id)
+          ELSE EXISTS (SELECT FROM jsonb_to_recordset(c.refs) AS x(object text, entity_id uuid)
+                       JOIN coexist.record p ON p.target = c.target AND p.object = x.object
+                                            AND p.entity_id = x.entity_id
+                       WHERE x.entity_id = c.blocked_on
+                         AND CASE WHEN x.object = ANY(%(documents)s) THEN p.lifecycle = 'posted'
+                                  ELSE p.lifecycle <> 'absent' END)
+          END)
 
 -- name: pass_parked
 -- A newer wanted state takes the place of a parked one, except where nobody knows whether that one was done.

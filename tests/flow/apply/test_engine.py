@@ -220,7 +220,9 @@ async def test_the_store_may_go_away_while_answers_come_in(tmp_path: Path) -> No
 async def test_a_claim_or_check_whose_answer_was_lost_strands_nothing(
     store: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store's connection dies after the commit and before its answer: the work is committed, and nobody knows."""
+    """The store's connection dies after the commit and before its answer: the work is committed, and
+    nobody knows.
+    """
     open_target(store)
     target = SlowTarget(dict(spec().objects))
     lost: list[str] = []

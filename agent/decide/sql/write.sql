@@ -50,16 +50,23 @@ FROM (
                 AND s.command_id > c.command_id AND s.command_id < n.command_id OFFSET 0)
         OFFSET 0) x
 ) old
--- Asked again of the row itself: a claim that committed while we waited for it has taken it.
-WHERE o.command_id = old.command_id AND o.state IN ('waiting', 'parked')
+-- Asked again of the row itself: a claim that committed while we waited for it has taken it. Not as the index of open
+-- commands has it (|| ''), or it is read whole once for each of ours.
+WHERE o.command_id = old.command_id AND o.state || '' IN ('waiting', 'parked')
 RETURNING o.command_id
 
--- name: inherit_historical
+-- name: inherit
 -- What the first snapshot loaded without posting is not posted because it changed before it was sent.
-UPDATE coexist.command n SET historical = true
-FROM coexist.command o
-WHERE o.command_id = ANY (%s) AND o.historical AND n.command_id = ANY (%s) AND n.kind = 'state' AND NOT n.historical
-  AND n.target = o.target AND n.object = o.object AND n.entity_id = o.entity_id AND n.step IS NOT DISTINCT FROM o.step
+-- And a document's own change stays its own, though what came after it was reference data.
+UPDATE coexist.command n
+SET historical = n.historical OR (n.kind = 'state' AND coalesce(n.step, '') = ANY (o.historical_steps)),
+    own_change = n.own_change OR o.own_change
+FROM (SELECT target, object, entity_id, bool_or(own_change) AS own_change,
+             coalesce(array_agg(coalesce(step, '')) FILTER (WHERE historical), '{}') AS historical_steps
+      FROM coexist.command WHERE command_id = ANY (%s) GROUP BY target, object, entity_id) o
+WHERE n.command_id = ANY (%s) AND n.target = o.target AND n.object = o.object AND n.entity_id = o.entity_id
+  AND (o.own_change AND NOT n.own_change
+       OR NOT n.historical AND n.kind = 'state' AND coalesce(n.step, '') = ANY (o.historical_steps))
 
 -- name: replace_parked
 WITH gone AS (

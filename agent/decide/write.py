@@ -163,7 +163,7 @@ class Decider:
         if gone:
             numbers = [g[0] for g in gone]
             self._conn.execute(_SQL["close_superseded"], (numbers,), prepare=True)
-            self._conn.execute(_SQL["inherit_historical"], (numbers, [n for n, _ in old]), prepare=True)
+            self._conn.execute(_SQL["inherit"], (numbers, [n for n, _ in old]), prepare=True)
 
     def _replace_parked(self, rows: list[CommandRow], numbers: list[int]) -> None:
         """What was parked by a decision is decided anew by these, whatever they came to."""

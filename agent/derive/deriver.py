@@ -27,6 +27,8 @@ from agent.store.queries import queries
 
 _SQL = queries("agent.derive", "derive")
 
+_TWIN = "its key differs from that of another row in trailing blanks only, so the two cannot be told apart"
+
 Pair = tuple[Sequence[str], Sequence[str]]  # old key, new key
 NetMoves = Callable[[Sequence[Pair]], Sequence[Pair]]
 
@@ -351,6 +353,10 @@ class Deriver:
         found = [*evicted, *evaluation.changed]
         if not found and not evaluation.broken and not evaluation.unchanged:
             return 0
+        twins = self._keys.twins(tables, found)
+        for n in twins:
+            evaluation.broken.append((found[n].key, found[n].txn_no, "twin_key", _TWIN))
+        found = [d for n, d in enumerate(found) if n not in twins]
         ids = self._keys.ids_for_new(tables.mapping.entity, found)
         changes = [
             EntityChange(

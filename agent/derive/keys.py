@@ -41,6 +41,21 @@ class SourceKeys:
         key = self.key_text(values)
         return self._special.get((entity, key)) or self._make_id(entity, self._source, key, 1)
 
+    def twins(self, tables: MappingTables, found: Sequence[Difference]) -> set[int]:
+        """Indexes of new entities whose key means another one too: keys that differ in trailing blanks only."""
+        named = {n: self.key_text(d.key) for n, d in enumerate(found) if d.entity_id is None}
+        seen: set[str] = set()
+        doubled = set()
+        for n, key in named.items():
+            if key in seen:
+                doubled.add(n)
+            seen.add(key)
+        if named:
+            params = (tables.mapping.entity, self._source, list(named.values()))
+            borne = {r[0] for r in self._conn.execute(tables.text("borne_keys"), params, prepare=True).fetchall()}
+            doubled |= {n for n, key in named.items() if key in borne}
+        return doubled
+
     def ids_for_new(self, entity: str, found: Sequence[Difference]) -> dict[int, UUID]:
         """Index in `found` → id for entities without a state row; keys already left by a key change get the next generation."""
         named = {n: self.key_text(d.key) for n, d in enumerate(found) if d.entity_id is None}

@@ -136,6 +136,10 @@ DELETE FROM {state} s USING (SELECT * FROM unnest({new_arrays}) AS m ({new_colum
 WHERE {s_is_new} AND NOT ({s_in_old})
 RETURNING s._id, s._deleted, (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text, {s_key_texts}
 
+-- name: borne_keys
+SELECT k.key_text FROM coexist.source_key k JOIN {state} s ON s._id = k.entity_id
+WHERE k.entity = %s AND k.source = %s AND k.key_text = ANY (%s) AND k.valid_to IS NULL
+
 -- name: taken_ids
 SELECT entity_id, count(*) FROM coexist.source_key WHERE entity_id = ANY (%s) GROUP BY entity_id
 

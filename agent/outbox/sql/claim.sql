@@ -1,7 +1,12 @@
 -- name: take
 WITH taken AS MATERIALIZED (
     SELECT c.command_id, c.object, c.entity_id, coalesce(r.legal_entity, c.legal_entity) AS legal_entity,
-           c.kind, c.step, c.wanted, c.refs, c.own_change, c.historical, c.defer_refs, c.attempts, c.call_id, c.correlation, c.event_id,
+           c.kind, c.step, c.wanted, c.refs, c.own_change,
+           -- What was history and not loaded stays history: a later change of it must not post it as new.
+           c.historical OR (r.lifecycle = 'absent' AND EXISTS (
+               SELECT FROM coexist.command h
+               WHERE h.entity_id = c.entity_id AND h.target = c.target AND h.object = c.object AND h.command_id < c.command_id
+                 AND h.historical AND h.state = 'suppressed')) AS historical, c.defer_refs, c.attempts, c.call_id, c.correlation, c.event_id,
            r.external_key, r.lifecycle, r.native_id, r.token, r.agreed, r.documents
     FROM coexist.command c
     JOIN coexist.record r USING (target, object, entity_id)

@@ -22,6 +22,7 @@ from cdc_config.lines import Item, Mark, join, overlay, read_yaml
 from cdc_config.models import Config
 from cdc_config.problems import did_you_mean, problems_of
 from cdc_config.profile import Profile
+from cdc_config.profile_checks import profile_problems
 
 DEFAULTS = Path(str(files("cdc_config").joinpath("defaults")))
 EXAMPLE = DEFAULTS / "coexist.example.yaml"
@@ -58,6 +59,8 @@ def load(path: Path) -> Loaded:
     except ValidationError as error:
         raise ConfigError.of(problems_of(error, tree, Config)) from error
     problems = checks.check(config, tree, known_profile)
+    for profile in sorted({t.profile for t in config.targets.values() if known_profile(t.profile) is None}):
+        problems += _wrong_in_profile(profile)
     if problems:
         raise ConfigError.of(problems)
     return Loaded(path.absolute(), config, tree, tuple(reader.seen))
@@ -65,12 +68,24 @@ def load(path: Path) -> Loaded:
 
 def load_profile(name: str) -> Profile:
     """A target profile: shipped by name, or the operator's own by path (ending in .yaml)."""
+    return _read_profile(name)[0]
+
+
+def _read_profile(name: str) -> tuple[Profile, Item]:
     path = _profile_path(name)
     tree = read_yaml(path, shipped=not name.endswith(".yaml"))
     try:
-        return Profile.model_validate(tree.plain())
+        return Profile.model_validate(tree.plain()), tree
     except ValidationError as error:
         raise ConfigError.of(problems_of(error, tree, Profile)) from error
+
+
+def _wrong_in_profile(name: str) -> list[Problem]:
+    try:
+        profile, tree = _read_profile(name)
+    except ConfigError as error:
+        return list(error.problems)
+    return profile_problems(profile, tree)
 
 
 def known_profile(name: str) -> str | None:

@@ -153,8 +153,8 @@ def run(config: Config, base_dir: Path) -> int:
     try:
         with psycopg.connect(store.dsn, autocommit=True) as conn:
             check_store(conn)
-        for source in config.sources:
-            SourceFactory(config, source).check()
+            for source in config.sources:
+                SourceFactory(config, source).check(conn)
         daemon = Daemon(config, store, observer, Health())
         asyncio.run(daemon.main())
         reason: CoexistError | None = daemon.stop.reason

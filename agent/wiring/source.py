@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,14 +55,16 @@ class SourceFactory:
         self._source = source
         self._settings = config.sources[source]
 
-    def check(self) -> None:
-        """Refuse at start what would only fail later: a secret, a mapping, a source that cannot be captured."""
+    def check(self, conn: psycopg.Connection[Any]) -> None:
+        """Refuse at start what would only fail later: a secret, a mapping, a source that cannot be captured from where the
+        store (`conn`) stands.
+        """
         try:
-            capture = self.capture(None)
+            with closing(self.capture(None)) as capture:
+                compile_source(self._config, self._source, capture.relations())
+                capture.check(Intake(conn, self._source).state.resume())
         except SourceUnavailable:
             return  # a source that is down now is waited for, not refused
-        compile_source(self._config, self._source, capture.relations())
-        capture.close()
 
     def capture(self, observer: Observer | None) -> PostgresCapture:
         """A capture of the tables that the mappings read. Raises SourceUnavailable, SourceError, MappingError."""
@@ -79,9 +82,8 @@ class SourceFactory:
         """
         intake = Intake(conn, self._source)
         try:
-            capture = self.capture(None)
-            relations: Sequence[Relation] = capture.relations()
-            capture.close()
+            with closing(self.capture(None)) as capture:
+                relations: Sequence[Relation] = capture.relations()
         except SourceUnavailable:
             relations = intake.relations
             if not relations:

@@ -131,7 +131,8 @@ class Assembler:
         at = "" if self._expected is None else f" at {lsn_text(self._expected)}"
         return SourceError(
             f"the source does not continue the transaction{at} that is half in the inbox",
-            remedy="the source was restored or its slot made anew: take a new snapshot of this source",
+            remedy="the source was restored or its slot made anew: take a new snapshot of this source"
+            " (`coexist source resnapshot`)",
         )
 
     def _slice(self, *, complete: bool) -> TransactionSlice:

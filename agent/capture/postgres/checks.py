@@ -14,7 +14,7 @@ from agent.errors import SourceError
 from agent.model.changes import ResumePoint
 
 OLDEST = 130000
-_RESNAPSHOT = "take a new snapshot of this source"
+_RESNAPSHOT = "take a new snapshot of this source (`coexist source resnapshot`)"
 _PUBLISHED = ("pubinsert", "pubupdate", "pubdelete", "pubtruncate")
 
 

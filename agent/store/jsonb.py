@@ -11,9 +11,8 @@ from typing import Any
 
 import orjson
 
-_scan = json.JSONDecoder(
-    parse_float=Decimal
-).scan_once  # as `decode`, without looking for blanks around the value
+# As `decode`, without looking for blanks around the value; the attribute is in the documentation, not in the stubs.
+_scan = json.JSONDecoder(parse_float=Decimal).scan_once  # type: ignore[attr-defined]
 
 
 def dumps(value: Any) -> str:

@@ -18,7 +18,7 @@ def test_the_second_of_two_keys_that_differ_in_blanks_is_an_exception_and_the_re
     world.begin(TABLES, [MAPPING])
     world.txn(f"INSERT INTO v VALUES {', '.join(rows)}", "INSERT INTO v VALUES ('C', 'other')")
     world.take_in()
-    while world.line.step().worked:
+    while world.line.deriver.step().worked:
         pass
     world.line.check_books()
     assert "C" in world.ids()

@@ -90,7 +90,7 @@ class World:
 
     def _tuning(self) -> Tuning:
         choose = self.rng.choice
-        return Tuning(choose([3, 10, 40, 8192]), choose([8, 25, 8192, 8192, 8192]), choose([1, 2, 5, 8192]))
+        return Tuning(choose([4, 20, 8192, 8192]), choose([8, 25, 8192, 8192, 8192]), choose([1, 2, 5, 8192]))
 
     @contextmanager
     def living(self) -> Iterator[World]:
@@ -103,7 +103,8 @@ class World:
                 conn.execute(f"SET search_path = {SCHEMA}, public; SET lock_timeout = '5s'; SET jit = off")
             self.history = History(rng, self.schema, source_ref, lambda n, text: _run(conns[n], text), CONNECTIONS)
             self._create()
-            self.line = Line(f"o{next(_sources)}", self.dbs.source, self.dbs.store, self.tuning)
+            name = f"o{self.dbs.source.rpartition('_')[2]}_{next(_sources)}"
+            self.line = Line(name, self.dbs.source, self.dbs.store, self.tuning)
             try:
                 self.line.open([(SCHEMA, t.name) for t in self.schema.tables])
                 self.behind = 1
@@ -171,10 +172,10 @@ class World:
             if not history.act():
                 continue
             dice = rng.random()
-            if dice < 0.2:
+            if dice < 0.15:
                 self._take_in()
                 self._derive(rng.choice([1, 2, 99]))
-            elif dice < 0.25:
+            elif dice < 0.2:
                 self.line.take_in(self._target(), acknowledge=False, batches=rng.randint(1, 2))
             if troubles and rng.random() < 0.2:
                 self._trouble()

@@ -108,8 +108,9 @@ def test_a_lost_slot_is_mended_by_another_snapshot(world: World) -> None:
     world.txn("INSERT INTO t VALUES (3, 'three', NULL)")
     world.catch_up()
     with world.sql.transaction():
-        for text in ("DELETE FROM t WHERE id = 1", "UPDATE t SET name = 'zwei' WHERE id = 2", "INSERT INTO t VALUES (4, 'v', NULL)"):
-            world.sql.execute(text)
+        world.sql.execute("DELETE FROM t WHERE id = 1")
+        world.sql.execute("UPDATE t SET name = 'zwei' WHERE id = 2")
+        world.sql.execute("INSERT INTO t VALUES (4, 'v', NULL)")
     world.line.snapshot_again()
     world.line.derive()
     assert {k: v[0] for k, v in world.state().items()} == {2: "zwei", 3: "three", 4: "v"}
@@ -142,7 +143,8 @@ def test_every_row_change_is_counted_as_what_became_of_it(world: World) -> None:
     world.begin(TABLES, [MAPPING])
     baseline = world.items("rows")
     assert baseline == {"merged": 2}
-    world.txn("UPDATE t SET name = 'a' WHERE id = 1", "UPDATE t SET name = 'b' WHERE id = 1", "INSERT INTO t VALUES (3, '', '')")
+    world.txn("UPDATE t SET name = 'a' WHERE id = 1", "UPDATE t SET name = 'b' WHERE id = 1")
+    world.txn("INSERT INTO t VALUES (3, '', '')")
     world.txn("UPDATE t SET id = 8 WHERE id = 3", "DELETE FROM t WHERE id = 8")
     world.catch_up()
     rows = world.items("rows")

@@ -30,7 +30,10 @@ def test_a_column_added_in_mid_stream_is_taken_along(world: World) -> None:
 
 def test_a_column_added_inside_a_transaction_is_taken_along(world: World) -> None:
     world.begin(TABLES, [JOINED])
-    world.txn("UPDATE t SET a = 'before' WHERE id = 1", "ALTER TABLE t ADD extra int", "UPDATE t SET extra = 5, a = 'both' WHERE id = 1")
+    world.txn(
+        "UPDATE t SET a = 'before' WHERE id = 1", "ALTER TABLE t ADD extra int",
+        "UPDATE t SET extra = 5, a = 'both' WHERE id = 1",
+    )  # fmt: skip
     world.txn("INSERT INTO t VALUES (3, 'three', 1)")
     world.catch_up()
     assert world.state()[1] == ("both", "x1")
@@ -70,7 +73,10 @@ def test_an_entity_that_never_was_and_is_gone_again_leaves_no_exception(world: W
 
 def test_one_leaf_column_may_stand_for_two_columns_of_the_key(world: World) -> None:
     world.begin(
-        ["CREATE TABLE t (a int, b int, PRIMARY KEY (a, b))", "CREATE TABLE x (k int PRIMARY KEY, v int)", "INSERT INTO t VALUES (1, 1), (1, 2)"],
+        [
+            "CREATE TABLE t (a int, b int, PRIMARY KEY (a, b))", "CREATE TABLE x (k int PRIMARY KEY, v int)",
+            "INSERT INTO t VALUES (1, 1), (1, 2)",
+        ],
         [("SELECT t.a AS a, t.b AS b, x.v AS v FROM t LEFT JOIN x ON x.k = t.a AND x.k = t.b", ("a", "b"))],
     )
     world.txn("INSERT INTO x VALUES (1, 10)")

@@ -42,6 +42,7 @@ class MirrorStage(Protocol):
     def merge(self, first: int, last: int, staged: Sequence[Any]) -> object: ...
     def merge_snapshot(self, first: int, last: int, pos: int) -> object: ...
     def isolate(self, first: int, last: int) -> int: ...
+    def forget(self) -> None: ...
     def key_changes(self, part: Any, first: int, last: int) -> list[tuple[list[str], list[str], int]]: ...
 
 
@@ -129,12 +130,13 @@ class Deriver:
                 if progress.worked:
                     failpoint("before-derive-commit")
         except BaseException:
-            # What an aborted transaction remembered about keys never happened.
+            # What an aborted transaction remembered about keys and shapes never happened.
             self._fence = None
             self._decider.forget_counts()
             self._working.forget()
             if not self._conn.closed and not self._conn.broken:
                 self._keys.reload()
+                self._mirror.forget()
             raise
         if progress.worked:
             failpoint("after-derive-commit")
@@ -238,7 +240,7 @@ class Deriver:
             self._working.use(tables.working)
             self._conn.execute(tables.text("mark_every_root"), params)
             self._conn.execute(tables.text("mark_every_state"), params)
-            self._put_off(tables, cause)
+            self._put_off(tables, cause, txn.txn_no)
         if not baseline_done and not self._any_pending():
             self._conn.execute(_SQL["baseline_done"], (self._stream_id,))
 
@@ -264,7 +266,7 @@ class Deriver:
                     self._working.use(tables.working)
                     self._conn.execute(tables.text("mark_every_root"), params)
                     self._conn.execute(tables.text("mark_every_state"), params)
-                    self._put_off(tables, cause)
+                    self._put_off(tables, cause, row[0])
             self._working.empty(WHOLE)
             self._decider.write_counts()
 
@@ -287,7 +289,7 @@ class Deriver:
                     cause,
                     counting=True,
                 )
-                self._put_off(tables, cause)
+                self._put_off(tables, cause, transactions[0].txn_no)
             return
         changed = 0
         for tables in touched:
@@ -299,10 +301,10 @@ class Deriver:
                 changed += self._finish(tables, evaluation, gone, transactions, cause, counting=False)
         self._results = (total, changed)
 
-    def _put_off(self, tables: MappingTables, cause: str) -> None:
+    def _put_off(self, tables: MappingTables, cause: str, last: int) -> None:
         made = self._conn.execute(
             tables.text("put_off"),
-            {"stream": self._stream_id, "mapping": tables.mapping.name, "cause": cause},
+            {"stream": self._stream_id, "mapping": tables.mapping.name, "cause": cause, "last": last},
         ).rowcount
         self._decider.count_affected(made)
 

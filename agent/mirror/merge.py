@@ -96,8 +96,8 @@ class Mirror:
         self._source = source
         self.incarnation = incarnation
         self.tables = load_tables(conn, stream_id, source)
-        self._relations: dict[int, Relation] = {}
         self._statements: dict[int, TableStatements] = {}
+        self._shaped = False  # by a transaction that may still be taken back
 
     # ------------------------------------------------------------------------------------------------ staging
 
@@ -262,6 +262,13 @@ class Mirror:
 
     # ------------------------------------------------------------------------------------------------ shapes
 
+    def forget(self) -> None:
+        """The transaction in hand was taken back, and with it what it did to the mirror's shape."""
+        if self._shaped:
+            self.tables = load_tables(self._conn, self._stream_id, self._source)
+            self._statements.clear()
+            self._shaped = False
+
     def _statements_of(self, relation_id: int) -> TableStatements:
         found = self._statements.get(relation_id)
         if found is not None:
@@ -274,6 +281,7 @@ class Mirror:
         relation = Relation(row[0], row[1], row[2], tuple(Column(**c) for c in row[3]))
         name = TableName(relation.schema, relation.table)
         table = ensure_table(self._conn, self._stream_id, self._source, relation, self.tables.get(name))
+        self._shaped = self._shaped or table != self.tables.get(name)
         self.tables[name] = table
         found = TableStatements(table, relation, relation_id)
         self._statements[relation_id] = found

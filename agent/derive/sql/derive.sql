@@ -68,7 +68,8 @@ SELECT count(*) FROM {dirty}
 
 -- name: put_off
 INSERT INTO coexist.dirty (stream_id, mapping, key_values, txn_no, own, cause)
-SELECT %(stream)s, %(mapping)s, ARRAY[{key_texts}], d._txn, d._own, %(cause)s FROM {dirty} d ORDER BY {keys}
+SELECT %(stream)s, %(mapping)s, ARRAY[{key_texts}], coalesce(nullif(d._txn, 0), %(last)s), d._own, %(cause)s
+FROM {dirty} d ORDER BY {keys}
 
 -- name: take_slice
 WITH taken AS (

@@ -70,7 +70,7 @@ SELECT CASE WHEN i.op = 'd' THEN ARRAY[{old_key_texts}] ELSE ARRAY[{new_key_text
 FROM coexist.inbox i
 WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
   AND i.op NOT IN ('t', 'h') AND i.seq > %(truncate)s
-  AND (%(moves)s OR EXISTS (SELECT 1 FROM {staged} f WHERE {staged_is_new} AND f._n > 1))
+  AND (%(moves)s OR EXISTS (SELECT 1 FROM {staged} f WHERE {staged_is_new} AND f._n > 1 OFFSET 0))
 
 -- name: resolve_unchanged
 -- A row that came once and kept its key (the common case) finds its large values under that very key: no walk.

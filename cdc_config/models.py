@@ -71,7 +71,8 @@ class OwnershipRule(ConfigModel):
     """Who owns a field group of an object in a scope; no match means held for a person.
 
     scope: legal entity code or "*". owner: a source's name, a target's name, or "frozen". from_date/to_date (inclusive,
-    exclusive) bound the business date. A rule for a named legal entity beats "*"; two rules that can both win are refused at load.
+    exclusive) bound the business date. A rule for a named legal entity beats "*"; two rules that can both win are refused
+    at load.
     """
 
     object: str

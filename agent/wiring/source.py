@@ -210,7 +210,8 @@ def build_deriver(
 
 
 def _deriver(
-    conn: psycopg.Connection[Any], config: Config, source: str, stream_id: int, mappings: SourceMappings, mirror: Mirror, tables: Sequence[MappingTables], on_commit: Callable[[], None],
+    conn: psycopg.Connection[Any], config: Config, source: str, stream_id: int, mappings: SourceMappings, mirror: Mirror,
+    tables: Sequence[MappingTables], on_commit: Callable[[], None],
 ) -> Deriver:  # fmt: skip
     own = {name: frozenset(m.own_tables) for name, m in mappings.configs.items()}
     keys = SourceKeys(conn, source, entity_id, key_text)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +18,8 @@ import yaml
 
 from agent.capture.postgres.capture import PostgresCapture
 from agent.model.changes import ResumePoint
-from agent.store.embedded import free_port
+from cdc_config.loader import DEFAULTS
+from sandbox.legacy.book import create
 from tests.support.estate import AGENT, SECRET, Estate, Servers
 from tests.support.processes import ROOT, wait_until
 from tests.support.servers import Server
@@ -125,7 +128,7 @@ def test_a_mapping_that_cannot_be_maintained_is_refused_with_file_and_line(
 
 
 def test_a_mapping_over_a_table_without_a_key_is_refused(operator: Operator) -> None:
-    operator.mapping("SELECT l.usr_id AS key_cust_no,\n  l.usr_id AS external_number,\n  l.usr_id AS name\nFROM fin.audlog AS l\n")
+    operator.mapping(CUSTOMER.format("c.nm AS name").replace("c.cust_no", "c.usr_id").replace("fin.arcust", "fin.audlog"))
     operator.refused("audlog", code=2, by=("map check finance.customer",))
     assert operator.run("run").code in (1, 2)
 
@@ -144,12 +147,13 @@ def test_an_owner_that_nobody_knows_is_refused(operator: Operator) -> None:
 
 
 def test_a_secret_that_is_not_there_is_refused_by_its_name(operator: Operator) -> None:
-    operator.refused("ESTATE_SECRET is not set", f"where:  {operator.config}", code=2, by=("config check", "run"), env={"ESTATE_SECRET": None})
+    operator.refused(
+        "ESTATE_SECRET is not set", f"where:  {operator.config}", code=2, by=("config check", "run"),
+        env={"ESTATE_SECRET": None},
+    )
 
 
 def test_a_profile_that_names_a_field_nobody_knows_is_refused(operator: Operator) -> None:
-    from cdc_config.loader import DEFAULTS
-
     shipped = yaml.safe_load((DEFAULTS / "profiles" / "d365fo.yaml").read_text())
     fields = shipped["objects"]["customer"]["fields"]
     fields["nmae"] = fields.pop("name")
@@ -184,19 +188,12 @@ def test_a_source_dsn_that_is_none_is_refused(operator: Operator) -> None:
 # ---------------------------------------------------------------------------------------------------- sources
 
 
-def test_a_source_without_logical_decoding_is_refused(operator: Operator, tmp_path: Path) -> None:
-    (tmp_path / "pg").mkdir()
-    os.chmod(tmp_path, 0o755)
-    import shutil
-    import tempfile
-
+def test_a_source_without_logical_decoding_is_refused(operator: Operator) -> None:
     root = Path(tempfile.mkdtemp(prefix="coexist-replica-"))
     root.chmod(0o755)
     server = Server(root / "data", {"wal_level": "replica"})
     try:
         dsn = server.new_database("legacy")
-        from sandbox.legacy.book import create
-
         with psycopg.connect(dsn, autocommit=True) as conn:
             create(conn)
         operator.refused("wal_level is replica", "set wal_level = logical", code=1, env={"ESTATE_SOURCE": dsn})
@@ -212,7 +209,7 @@ def test_a_slot_that_another_agent_reads_is_refused(operator: Operator) -> None:
     )
     for _ in capture.snapshot():
         pass
-    batches = capture.stream(ResumePoint(None) if False else _resume(capture))
+    batches = capture.stream(_resume(capture))
     try:
         next(batches)
         operator.configure({"sources": {"finance": {"slot": "coexist_taken"}}})
@@ -307,7 +304,8 @@ def test_a_store_that_was_restored_is_refused_until_accepted(estate: Estate, tmp
 def test_a_row_that_violates_the_model_parks_its_entity_until_it_is_corrected(estate: Estate) -> None:
     estate.start()
     estate.wait_until_drained()
-    _source(estate, "UPDATE fin.arinvh SET cur = 'X' WHERE (co_cd, inv_no) = (SELECT co_cd, inv_no FROM fin.arinvh WHERE sta_cd = 'D' LIMIT 1)")
+    _source(estate, "UPDATE fin.arinvh SET cur = 'X' WHERE (co_cd, inv_no) ="
+                    " (SELECT co_cd, inv_no FROM fin.arinvh WHERE sta_cd = 'D' LIMIT 1)")  # fmt: skip
     _source(estate, "UPDATE fin.arcust SET cty = 'Goes on' WHERE cust_no = (SELECT min(cust_no) FROM fin.arcust)")
     estate.wait_until_drained()
     (found,) = estate.exceptions()

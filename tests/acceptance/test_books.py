@@ -13,13 +13,13 @@ import psycopg
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
-import agent.decide.write as writing
-import agent.derive.deriver as deriving
 from agent.apply.worker import Worker
 from agent.capture.postgres.assemble import Assembler
 from agent.capture.postgres.pgoutput import UPDATE
+from agent.decide.decide import decide
 from agent.decide.write import Decider
 from agent.derive.deriver import Deriver
+from agent.derive.evaluate import evaluate
 from agent.inbox.intake import Intake
 from agent.mirror.merge import Mirror
 from agent.model.changes import CaptureBatch
@@ -164,7 +164,8 @@ def test_a_row_that_the_merge_loses_shows_in_the_rows(
 
     def merging(self: Mirror, first: int, last: int, staged: Any) -> Any:
         if where == "staged" and once():
-            self._conn.execute(f"DELETE FROM {staged[0].staged} WHERE ctid IN (SELECT ctid FROM {staged[0].staged} LIMIT 1)".encode())
+            name = staged[0].staged
+            self._conn.execute(f"DELETE FROM {name} WHERE ctid IN (SELECT ctid FROM {name} LIMIT 1)".encode())
         return merge(self, first, last, staged)
 
     def staging(self: Mirror, first: int, last: int) -> Any:
@@ -195,14 +196,14 @@ def test_a_row_that_the_merge_loses_shows_in_the_rows(
 def test_an_affected_key_that_is_skipped_shows_in_the_entities(
     sliced: bool, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evaluate, once = deriving.evaluate, Once()
+    once = Once()
 
-    def skipping(conn: psycopg.Connection[Any], tables: Any) -> Any:
+    def skipping(conn: psycopg.Connection[Any], tables: Any, **more: Any) -> Any:
         if once():
             conn.execute(f"DELETE FROM {tables.dirty} WHERE ctid IN (SELECT ctid FROM {tables.dirty} LIMIT 1)".encode())
-        return evaluate(conn, tables)
+        return evaluate(conn, tables, **more)
 
-    monkeypatch.setattr(deriving, "evaluate", skipping)
+    monkeypatch.setattr("agent.derive.deriver.evaluate", skipping)
     if sliced:
         line.configure({**line.settings, "agent": {"slice_entities": 4}})
         line.make_deriver()
@@ -225,10 +226,10 @@ def test_an_affected_key_that_vanishes_while_it_waits_shows_in_the_entities(line
 def test_an_entity_that_is_not_decided_shows_in_the_entities(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decide, once = Decider.decide, Once()
+    deciding, once = Decider.decide, Once()
 
     def losing(self: Decider, mapping: str, changes: Sequence[Any], *args: Any, **more: Any) -> Any:
-        return decide(self, mapping, changes[1:] if changes and once() else changes, *args, **more)
+        return deciding(self, mapping, changes[1:] if changes and once() else changes, *args, **more)
 
     monkeypatch.setattr(Decider, "decide", losing)
     line.run(RENAME)
@@ -252,7 +253,7 @@ def test_an_entity_whose_new_state_is_not_kept_shows_in_the_entities(
 def test_a_wanted_record_that_is_lost_shows_in_the_commands(
     after_deciding: bool, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decide, once = writing.decide, Once()
+    once = Once()
 
     def losing(*args: Any) -> Any:
         out = decide(*args)
@@ -260,7 +261,7 @@ def test_a_wanted_record_that_is_lost_shows_in_the_commands(
             out.commands.pop()
         return out
 
-    monkeypatch.setattr(writing, "decide", losing)
+    monkeypatch.setattr("agent.decide.write.decide", losing)
     line.run(RENAME)
     if not after_deciding:
         line.store.execute("DELETE FROM coexist.command WHERE command_id = (SELECT max(command_id) FROM coexist.command)")

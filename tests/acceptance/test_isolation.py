@@ -254,7 +254,7 @@ def test_the_exception_of_any_key_closes_itself(value: str, key: str, new_line: 
         assert the_only_exception(line).subject.endswith(f":{key}")
         feed.send([RowChange(ARCUST.ref, "u", None, row(1, cust_no=padded))])
         assert line.exceptions() == ()
-        feed.send([RowChange(ARCUST.ref, "d", tuple([padded, *[None] * 4]), None)])
+        feed.send([RowChange(ARCUST.ref, "d", (padded, None, None, None, None), None)])
 
 
 # ---------------------------------------------------------------------------------------------------- the real capture
@@ -303,7 +303,11 @@ def test_the_same_bytes_in_the_snapshot_hold_nothing_else_up(new_line: NewLine) 
 
 @pytest.mark.parametrize(
     ("broken", "stage", "said"),
-    [("fac = 0", "evaluate", "division by zero"), ("nm = NULL", "validate", "name"), ("nm = repeat('x', 10000)", "validate", "name")],
+    [
+        ("fac = 0", "evaluate", "division by zero"),
+        ("nm = NULL", "validate", "name"),
+        ("nm = repeat('x', 10000)", "validate", "name"),
+    ],
     ids=["division by zero", "no name", "too long a name"],
 )  # fmt: skip
 def test_an_entity_that_cannot_be_made_is_parked_and_the_rest_arrives(

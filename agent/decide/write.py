@@ -161,9 +161,10 @@ class Decider:
             prepare=True,
         ).fetchall()
         if gone:
-            numbers = [g[0] for g in gone]
-            self._conn.execute(_SQL["close_superseded"], (numbers,), prepare=True)
-            self._conn.execute(_SQL["inherit"], (numbers, [n for n, _ in old]), prepare=True)
+            self._conn.execute(_SQL["close_superseded"], ([g[0] for g in gone],), prepare=True)
+            heirs = inheritance(dict(old), [g[1:] for g in gone])
+            if heirs:
+                self._conn.execute(_SQL["inherit"], [list(c) for c in zip(*heirs, strict=True)], prepare=True)
 
     def _replace_parked(self, rows: list[CommandRow], numbers: list[int]) -> None:
         """What was parked by a decision is decided anew by these, whatever they came to."""
@@ -204,6 +205,24 @@ class Decider:
 
     def _correlation(self, txn: Transaction) -> str:
         return f"{self._source}:{txn.incarnation}:{txn.xid}:{txn.commit_pos:X}"
+
+
+def inheritance(
+    rows: Mapping[int, CommandRow], gone: Sequence[tuple[int, bool, bool, str | None]]
+) -> list[tuple[int, bool, bool]]:
+    """Pure: (command, becomes historical, becomes an own change) for those that take it over from what they superseded.
+
+    gone: (the newer command, and of the superseded one own_change, historical, step).
+    """
+    heirs: dict[int, tuple[bool, bool]] = {}
+    for newer, own, historical, step in gone:
+        row = rows[newer]
+        loaded = historical and not row.historical and row.kind == "state" and (row.step or "") == (step or "")
+        owns = own and not row.own_change
+        if loaded or owns:
+            before = heirs.get(newer, (False, False))
+            heirs[newer] = (before[0] or loaded, before[1] or owns)
+    return [(number, *flags) for number, flags in heirs.items()]
 
 
 def _broken(

@@ -53,20 +53,14 @@ FROM (
 -- Asked again of the row itself: a claim that committed while we waited for it has taken it. Not as the index of open
 -- commands has it (|| ''), or it is read whole once for each of ours.
 WHERE o.command_id = old.command_id AND o.state || '' IN ('waiting', 'parked')
-RETURNING o.command_id
+RETURNING o.command_id, old.newer, o.own_change, o.historical, o.step
 
 -- name: inherit
 -- What the first snapshot loaded without posting is not posted because it changed before it was sent.
 -- And a document's own change stays its own, though what came after it was reference data.
-UPDATE coexist.command n
-SET historical = n.historical OR (n.kind = 'state' AND coalesce(n.step, '') = ANY (o.historical_steps)),
-    own_change = n.own_change OR o.own_change
-FROM (SELECT target, object, entity_id, bool_or(own_change) AS own_change,
-             coalesce(array_agg(coalesce(step, '')) FILTER (WHERE historical), '{}') AS historical_steps
-      FROM coexist.command WHERE command_id = ANY (%s) GROUP BY target, object, entity_id) o
-WHERE n.command_id = ANY (%s) AND n.target = o.target AND n.object = o.object AND n.entity_id = o.entity_id
-  AND (o.own_change AND NOT n.own_change
-       OR NOT n.historical AND n.kind = 'state' AND coalesce(n.step, '') = ANY (o.historical_steps))
+UPDATE coexist.command n SET historical = n.historical OR g.historical, own_change = n.own_change OR g.own_change
+FROM unnest(%s::bigint[], %s::boolean[], %s::boolean[]) AS g (command_id, historical, own_change)
+WHERE n.command_id = g.command_id
 
 -- name: replace_parked
 WITH gone AS (

@@ -14,6 +14,7 @@ from agent.decide.copytext import command_line, journal_line
 from agent.decide.decide import Resolve, decide
 from agent.decide.plan import EntityPlan
 from agent.model.entities import CommandRow, Decisions, EntityChange, EntityException, Transaction
+from agent.store.arrays import plain, texts
 from agent.store.queries import queries
 
 _SQL = queries("agent.decide", "write")
@@ -125,15 +126,15 @@ class Decider:
         ]
         if not new:
             return
-        columns: list[list[Any]] = [[r.target for _, r in new], [r.object for _, r in new], [r.entity_id for _, r in new]]
+        columns = [texts(r.target for _, r in new), texts(r.object for _, r in new), plain(r.entity_id for _, r in new)]
         made = self._conn.execute(
-            _SQL["add_records"], (*columns, [r.legal_entity for _, r in new], [r.external_key.decode() for _, r in new]),
-            prepare=True,
+            _SQL["add_records"],
+            (*columns, texts(r.legal_entity for _, r in new), texts(r.external_key.decode() for _, r in new)), prepare=True,
         ).rowcount  # fmt: skip
         if made < len(new):
             self._doubles([n for n, _ in new], columns)
 
-    def _doubles(self, numbers: list[int], columns: list[list[Any]]) -> None:
+    def _doubles(self, numbers: list[int], columns: Sequence[str]) -> None:
         """Two entities with one external key: the second is parked, never merged silently."""
         lost = [r[0] for r in self._conn.execute(_SQL["without_record"], (numbers, *columns)).fetchall()]
         for command_id, target, name, entity_id, _ in self._conn.execute(
@@ -153,10 +154,10 @@ class Decider:
         gone = self._conn.execute(
             _SQL["supersede"],
             (
-                [n for n, _ in old],
-                [r.target for _, r in old],
-                [r.object for _, r in old],
-                [r.entity_id for _, r in old],
+                plain(n for n, _ in old),
+                texts(r.target for _, r in old),
+                texts(r.object for _, r in old),
+                plain(r.entity_id for _, r in old),
             ),
             prepare=True,
         ).fetchall()

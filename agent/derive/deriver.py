@@ -23,6 +23,7 @@ from agent.derive.tables import MappingTables
 from agent.derive.working import WHOLE, WorkingTables
 from agent.failpoints import failpoint
 from agent.model.entities import EVICTED, GONE, EntityChange, Transaction
+from agent.store.arrays import plain
 from agent.store.queries import queries
 
 _SQL = queries("agent.derive", "derive")
@@ -376,7 +377,7 @@ class Deriver:
     def _keep(self, tables: MappingTables, accepted: Sequence[EntityChange]) -> None:
         kept = [c for c in accepted if c.new is not None]
         if kept:
-            params = {"numbers": [c.number for c in kept], "ids": [c.entity_id for c in kept]}
+            params = {"numbers": plain(c.number for c in kept), "ids": plain(c.entity_id for c in kept)}
             written = self._conn.execute(tables.text("keep"), params, prepare=True).rowcount
             self._decider.count_changed(written)
         gone = [c.entity_id for c in accepted if c.new is None]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
 from agent.derive.tables import MappingTables
+from agent.store.jsonb import loads
 
 _BREAKING = (
     psycopg.errors.DataError,
@@ -70,7 +70,7 @@ def evaluate(conn: psycopg.Connection[Any], tables: MappingTables, *, everything
 def parse_state(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
-    parsed: dict[str, Any] = json.loads(text, parse_float=Decimal)
+    parsed: dict[str, Any] = loads(text)
     return parsed
 
 

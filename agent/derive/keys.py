@@ -10,6 +10,7 @@ import psycopg
 
 from agent.derive.evaluate import Difference, parse_state
 from agent.derive.tables import MappingTables
+from agent.store.arrays import plain, texts
 from agent.store.queries import queries
 
 _SQL = queries("agent.derive", "derive")
@@ -71,7 +72,7 @@ class SourceKeys:
         if not wanted:
             return {}
         ids = {n: self._make_id(entity, self._source, key, 1) for n, key in wanted.items()}
-        taken = dict(self._conn.execute(_SQL["taken_ids"], (list(ids.values()),), prepare=True).fetchall())
+        taken = dict(self._conn.execute(_SQL["taken_ids"], (plain(ids.values()),), prepare=True).fetchall())
         special = []
         for n, key in wanted.items():
             generation = 1
@@ -79,7 +80,7 @@ class SourceKeys:
                 generation += 1
                 ids[n] = self._make_id(entity, self._source, key, generation)
                 if generation > 1 and ids[n] not in taken:
-                    taken |= dict(self._conn.execute(_SQL["taken_ids"], ([ids[n]],)).fetchall())
+                    taken |= dict(self._conn.execute(_SQL["taken_ids"], (plain([ids[n]]),)).fetchall())
             if generation > 1:
                 special.append(n)
         self._add(entity, "key", [(wanted[n], ids[n], found[n].txn_no) for n in wanted if n not in special])
@@ -115,6 +116,6 @@ class SourceKeys:
         if not rows:
             return
         keys, ids, txns = (list(c) for c in zip(*rows, strict=True))
-        self._conn.execute(_SQL["add_keys"], (entity, self._source, method, keys, ids, txns), prepare=True)
+        self._conn.execute(_SQL["add_keys"], (entity, self._source, method, texts(keys), plain(ids), plain(txns)), prepare=True)
         if method != "key":
             self._special.update({(entity, key): entity_id for key, entity_id, _ in rows})

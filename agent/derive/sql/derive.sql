@@ -142,7 +142,7 @@ SELECT k.key_text FROM coexist.source_key k JOIN {state} s ON s._id = k.entity_i
 WHERE k.entity = %s AND k.source = %s AND k.key_text = ANY (%s) AND k.valid_to IS NULL
 
 -- name: taken_ids
-SELECT entity_id, count(*) FROM coexist.source_key WHERE entity_id = ANY (%s) GROUP BY entity_id
+SELECT entity_id, count(*) FROM coexist.source_key WHERE entity_id = ANY (%s::uuid[]) GROUP BY entity_id
 
 -- name: current_ids
 -- Ids of keys whose entity was never accepted: one that was has its state row, or its key means another by now.

@@ -1,0 +1,28 @@
+"""Lists written as array texts are read back by PostgreSQL as what they were."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import psycopg
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.store.arrays import plain, texts
+from agent.store.embedded import EmbeddedServer
+
+_TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.lists(st.none() | _TEXT | st.sampled_from(["NULL", "", "{}", "a,b", '"', "\\", " "])))
+def test_texts_come_back_as_they_were(server: EmbeddedServer, values: list[str | None]) -> None:
+    with psycopg.connect(server.dsn) as conn:
+        assert conn.execute("SELECT %s::text[]", (texts(values),)).fetchone() == (values,)
+
+
+def test_numbers_and_ids_come_back_as_they_were(server: EmbeddedServer) -> None:
+    ids: list[UUID] = [uuid4(), uuid4()]
+    with psycopg.connect(server.dsn) as conn:
+        row = conn.execute("SELECT %s::bigint[], %s::uuid[]", (plain([1, -2]), plain(ids))).fetchone()
+    assert row == ([1, -2], ids)

@@ -193,6 +193,11 @@ def build_deriver(
     # A version is activated and its entities are marked in one commit, or a crash in between would forget them.
     with conn.transaction():
         known = {row[0] for row in conn.execute("SELECT DISTINCT mapping FROM coexist.mapping_version")}
+        # One that is taken out of the configuration misses changes; when it comes back it is derived anew.
+        conn.execute(
+            "UPDATE coexist.mapping_version SET active = false WHERE active AND NOT mapping = ANY (%s)",
+            (list(config.mappings),),
+        )
         changed = [table.mapping.name for table in tables if table.activate(conn)]
         replayed = [table.mapping.name for table in tables if rules_changed(conn, config, table.mapping)]
         for statement in _SESSION:

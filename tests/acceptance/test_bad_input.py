@@ -128,7 +128,7 @@ def test_a_mapping_that_cannot_be_maintained_is_refused_with_file_and_line(
 
 
 def test_a_mapping_over_a_table_without_a_key_is_refused(operator: Operator) -> None:
-    operator.mapping(CUSTOMER.format("c.nm AS name").replace("c.cust_no", "c.usr_id").replace("fin.arcust", "fin.audlog"))
+    operator.mapping(CUSTOMER.format("c.usr_id AS name").replace("c.cust_no", "c.usr_id").replace("fin.arcust", "fin.audlog"))
     operator.refused("audlog", code=2, by=("map check finance.customer",))
     assert operator.run("run").code in (1, 2)
 

@@ -27,6 +27,8 @@ from agent.store.arrays import plain
 from agent.store.queries import queries
 
 _SQL = queries("agent.derive", "derive")
+# Entities put off are evaluated so many at a time: states old and new stand in memory, documents with all their lines.
+_AT_ONCE = 2048
 
 _TWIN = "its key differs from that of another row in trailing blanks only, so the two cannot be told apart"
 
@@ -322,7 +324,7 @@ class Deriver:
         self._working.use(tables.working)
         row = self._conn.execute(
             tables.text("take_slice"),
-            {"stream": self._stream_id, "mapping": mapping, "cause": cause, "limit": self._slice},
+            {"stream": self._stream_id, "mapping": mapping, "cause": cause, "limit": min(self._slice, _AT_ONCE)},
         ).fetchone()
         taken, doubled = (int(row[0]), int(row[1])) if row else (0, 0)
         self._decider.count_affected(-doubled)

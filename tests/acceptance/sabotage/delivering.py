@@ -85,7 +85,7 @@ def answers_forgotten() -> None:
     async def once(self: Engine, request: Any, results: Any) -> None:
         with suppress(psycopg.Error, CoexistError, OSError):
             await self._record((request, results))
-        self._ended()
+        self._ended(request)
 
     instead(Engine, "_finish", once)
     patiently = Engine._stubbornly

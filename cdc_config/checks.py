@@ -33,6 +33,7 @@ def check(config: Config, tree: Item, profile_remedy: ProfileRemedy) -> list[Pro
     checks.sources()
     for name, mapping in config.mappings.items():
         checks.mapping(name, mapping)
+    checks.entities()
     checks.groups()
     checks.rules()
     for name, target in config.targets.items():
@@ -112,6 +113,19 @@ class _Checks:
                     "a slot has one reader: name another",
                 )
             slots[slot] = name
+
+    def entities(self) -> None:
+        """One mapping per entity and source: two would give one source key to two entities."""
+        seen: dict[tuple[str, str], str] = {}
+        for name, mapping in self.config.mappings.items():
+            at = (mapping.source, mapping.entity)
+            if at in seen:
+                self._say(
+                    ("mappings", name, "entity"),
+                    f"{mapping.entity!r} of source {mapping.source!r} is mapped by {seen[at]!r} already",
+                    "make one view of the two (a join, a CASE), or give them different entities",
+                )
+            seen[at] = name
 
     def mapping(self, name: str, mapping: MappingConfig) -> None:
         loc = ("mappings", name)

@@ -92,6 +92,12 @@ def test_a_slot_with_two_readers_is_refused(refused: Refused) -> None:
     assert "'coexist' is read by 'finance' too" in problem.what
 
 
+def test_two_mappings_of_one_entity_from_one_source_are_refused(refused: Refused) -> None:
+    twin = "  twin:\n    entity: customer\n    source: finance\n    sql: sql/customer.sql\n    key: [external_number]\n"
+    (problem,) = refused(("mappings:\n", "mappings:\n" + twin))
+    assert "is mapped by 'twin' already" in problem.what
+
+
 def test_a_mapping_listed_under_another_source_is_refused(refused: Refused) -> None:
     (problem,) = refused(
         ("mappings:\n", "  psa:\n    dsn: {env: PSA}\n    mappings: [customer]\nmappings:\n")

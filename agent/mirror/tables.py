@@ -145,7 +145,8 @@ def _evolve(conn: psycopg.Connection[Any], present: MirrorTable, wanted: tuple[C
             raise SourceError(
                 f"column {column.name} of {present.name} changed from {old.type_name} to {column.type_name}"
                 if old.type_name != column.type_name else f"the key of {present.name} changed at {column.name}",
-                where=f"source {present.source}", remedy="begin with a new store for this source; see docs/limits.md, schema changes",
+                where=f"source {present.source}",
+                remedy="begin with a new store for this source; see docs/limits.md, schema changes",
             )  # fmt: skip
     for column in added:
         _run(conn, f"ALTER TABLE {present.rows} ADD COLUMN {quote(column.name)} {column.type_name}")

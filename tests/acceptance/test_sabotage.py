@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -38,6 +38,8 @@ class Case:
     kills: int = 1
     erp: tuple[str, ...] = ()
 
+
+ROUNDS = 4  # seeds tried until a kill falls where the guard matters
 
 CASES = (
     Case("acknowledged_before_the_commit", "before-intake-commit", r"ahead of the store"),
@@ -70,9 +72,15 @@ CASES = (
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.guard}-{c.point.replace(' ', '-')}")
 def test_a_missing_guard_is_seen_at_its_point(case: Case, servers: Servers) -> None:
-    with Estate(servers, erp=case.erp) as estate:
-        seen = _seen(case, estate)
-    assert re.search(case.seen, seen), f"not what was expected to be seen:\n{seen or 'nothing at all'}"
+    said = []
+    for seed in range(case.seed, case.seed + ROUNDS):
+        with Estate(servers, erp=case.erp) as estate:
+            said.append(_seen(replace(case, seed=seed), estate))
+        if re.search(case.seen, said[-1]):
+            return
+        # Which call a kill falls into is chance; what shows as something else is no chance.
+        assert not said[-1], f"not what was expected to be seen:\n{said[-1]}"
+    raise AssertionError(f"nothing to be seen in {len(said)} rounds")
 
 
 def _seen(case: Case, estate: Estate) -> str:

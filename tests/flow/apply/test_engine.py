@@ -5,8 +5,9 @@ may go away.
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -192,11 +193,16 @@ async def test_nothing_is_sent_before_every_source_was_derived_once(store: psyco
         await until(lambda: len(target.effects) == 1)
 
 
-async def test_the_store_may_go_away_while_answers_come_in(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:3]:
-        parent.chmod(0o755)
-    server = embedded.start(tmp_path / "data")
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A directory that the server's own user can get through to; pytest's tmp_path is not one."""
+    with tempfile.TemporaryDirectory(prefix="coexist-test-engine-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+async def test_the_store_may_go_away_while_answers_come_in(directory: Path) -> None:
+    server = embedded.start(directory / "data")
     try:
         with psycopg.connect(server.dsn, autocommit=True) as store:
             migrate(store)
@@ -208,7 +214,7 @@ async def test_the_store_may_go_away_while_answers_come_in(tmp_path: Path) -> No
         async with running(server.dsn, target, concurrency=2, batch=1):
             await until(lambda: len(target.effects) > 5)
             await asyncio.to_thread(server.stop, "immediate")
-            server = await asyncio.to_thread(embedded.start, tmp_path / "data", port=server.port)
+            server = await asyncio.to_thread(embedded.start, directory / "data", port=server.port)
             await until(lambda: len(target.effects) == 40)
         with psycopg.connect(server.dsn, autocommit=True) as store:
             assert states(store) == {"applied": 40}

@@ -10,7 +10,7 @@ import psycopg
 
 from agent.derive.batch import Txn, cut_at_step, step_touches
 from agent.derive.tables import quote
-from agent.model.mapping import CompiledMapping, TableName
+from agent.model.mapping import CompiledMapping
 
 _ROWS = (
     "SELECT i.txn_no, i.relation_id, i.op::text, i.old_values, i.new_values, i.unchanged FROM coexist.inbox i"
@@ -122,8 +122,3 @@ def own_links(mapping: CompiledMapping, own_tables: Sequence[str]) -> dict[str, 
         whole = all(k.output in by_key for k in mapping.key)
         links[name] = tuple(by_key[k.output] for k in mapping.key) if whole else ()
     return links
-
-
-def root_name(mapping: CompiledMapping) -> TableName:
-    """The table whose rows are the documents."""
-    return mapping.root

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from agent.model.mapping import KEYS, CompiledMapping
 from agent.store.queries import queries
@@ -160,7 +159,3 @@ class MappingTables:
             conn.execute(f"INSERT INTO {self.state} ({listed}) SELECT {listed} FROM {old}".encode())
         conn.execute(f"DROP TABLE {old}".encode())
         conn.execute(f"CREATE UNIQUE INDEX ON {self.state} (_id)".encode())
-
-    def diagnostics(self) -> Jsonb:
-        """For exceptions: where to look."""
-        return Jsonb({"mapping": self.mapping.name, "root": str(self.mapping.root)})

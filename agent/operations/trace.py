@@ -100,7 +100,8 @@ def trace(conn: psycopg.Connection[Any], entity: str, entity_id: UUID, *, limit:
         def rows(name: str, *params: Any) -> list[dict[str, Any]]:
             return cursor.execute(_SQL[name], params).fetchall()
 
-        commands = rows("commands", entity_id, limit)
+        of = {"id": entity_id, "limit": limit}
+        commands = cursor.execute(_SQL["commands"], of).fetchall()
         calls = rows("calls", [c["command_id"] for c in commands])
         outcomes = _by(rows("outcomes", [c["call_id"] for c in calls]), "call_id")
         by_command = _by(calls, "command_id")

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psycopg
 
+from agent.errors import StoreError
 from agent.failpoints import failpoint
 from agent.model.apply import Claimed, ClaimedCall, ClaimedRequest, TargetSpec
 from agent.model.commands import (
@@ -30,17 +31,18 @@ from agent.outbox.parts import Done, Park, Planned, Send, Wait
 from agent.outbox.plan import plan_call
 from agent.outbox.references import RefKey
 from agent.profile import digest
+from agent.store import arrays
 from agent.store.jsonb import dumps, loads
 from agent.store.queries import queries
 
 _SQL = queries("agent.outbox", "claim")
-_BLOCK = 256  # call ids fetched at once
 
 
 class _Taken(NamedTuple):
     record: Record
     command: Command
     called: bool  # an earlier call was made for it
+    next_call: int  # the number of the call it may become
     earlier: int | None
 
 
@@ -61,7 +63,6 @@ class Claimer:
     def __init__(self, target: TargetSpec, worker: str) -> None:
         self._target = target
         self._worker = worker
-        self._ids: list[tuple[int, int]] = []
         self.last_blocked: list[int] = []
         self.last_ended: list[UUID] = []  # whoever stands behind these may go
 
@@ -76,20 +77,9 @@ class Claimer:
                 return Claimed(())
             present = await self._present(conn, taken)
             decided = _decide(taken, self._target, present)
-            await self._reserve(conn, len(decided.sends))
-            requests, rows = self._intents(decided.sends)
-            if rows:
-                await conn.execute(
-                    _SQL["intend"],
-                    {
-                        "calls": dumps(rows),
-                        "target": self._target.name,
-                        "worker": self._worker,
-                        "lease_until": now + lease,
-                        "to": after(CommandState.WAITING, Event.CLAIM),
-                        "from": from_states(Event.CLAIM),
-                    },
-                )
+            requests = self._requests(decided.sends)
+            if requests:
+                await self._intend(conn, requests, decided, now + lease)
             await self._write_rest(conn, decided, now)
         failpoint("after-intent")
         self.last_blocked = decided.blocked
@@ -118,26 +108,40 @@ class Claimer:
             found[object_name, entity_id] = value or native_id or ""
         return found
 
-    async def _reserve(self, conn: psycopg.AsyncConnection[Any], n: int) -> None:
-        if len(self._ids) < n:
-            cursor = await conn.execute(_SQL["ids"], {"n": max(n, _BLOCK)})
-            self._ids += await cursor.fetchall()
+    def _requests(self, sends: Sequence[tuple[_Taken, Send]]) -> list[ClaimedRequest]:
+        """One per batch of an object's calls, named after its first call."""
+        return [
+            ClaimedRequest(group[0][0].next_call, name, tuple([_call(taken, send) for taken, send in group]))
+            for name, group in _grouped(sends, self._target)
+        ]
 
-    def _intents(
-        self, sends: Sequence[tuple[_Taken, Send]]
-    ) -> tuple[list[ClaimedRequest], list[dict[str, Any]]]:
-        requests = []
-        rows: list[dict[str, Any]] = []
-        for object_name, group in _grouped(sends, self._target):
-            pairs = [(self._ids.pop(0), taken, send) for taken, send in group]
-            request_id = pairs[0][0][1]
-            calls = tuple(_call(call_id, taken, send) for (call_id, _), taken, send in pairs)
-            requests.append(ClaimedRequest(request_id, object_name, calls))
-            rows += [
-                _row(request_id, claimed.call, send)
-                for claimed, (_, _, send) in zip(calls, pairs, strict=True)
-            ]
-        return requests, rows
+    async def _intend(
+        self,
+        conn: psycopg.AsyncConnection[Any],
+        requests: Sequence[ClaimedRequest],
+        decided: _Batch,
+        lease_until: datetime,
+    ) -> None:
+        sends = {taken.next_call: send for taken, send in decided.sends}
+        rows = [
+            _row(request.request_id, claimed.call, sends[claimed.call.call_id])
+            for request in requests
+            for claimed in request.calls
+        ]
+        args: dict[str, Any] = {
+            "target": self._target.name,
+            "worker": self._worker,
+            "lease_until": lease_until,
+            "to": after(CommandState.WAITING, Event.CLAIM),
+            "from": from_states(Event.CLAIM),
+        }
+        cursor = await conn.execute(_SQL["intend"], args | _columns(rows))
+        if cursor.rowcount != len(rows):
+            raise StoreError(
+                f"{len(rows) - cursor.rowcount} of {len(rows)} commands were not there to be claimed",
+                where=f"outbox of {self._target.name}",
+                remedy="nothing was sent; report this defect",
+            )
 
     async def _write_rest(self, conn: psycopg.AsyncConnection[Any], decided: _Batch, now: datetime) -> None:
         base = {"target": self._target.name, "now": now}
@@ -220,52 +224,55 @@ def _grouped(
             yield name, group[start : start + size]
 
 
-def _call(call_id: int, taken: _Taken, send: Send) -> ClaimedCall:
+def _call(taken: _Taken, send: Send) -> ClaimedCall:
     command = taken.command
+    lines = [(c.action, c.external_key, c.body) for c in send.children]
     call = Call(
-        CallId(call_id),
-        command.command_id,
-        command.key,
-        send.action,
-        send.external_key,
-        send.body,
-        send.children,
-        send.token,
-        send.marker,
-        digest(
-            send.action,
-            send.external_key,
-            send.body,
-            [(c.action, c.external_key, c.body) for c in send.children],
-        ),
-    )
+        CallId(taken.next_call), command.command_id, command.key, send.action, send.external_key, send.body,
+        send.children, send.token, send.marker, digest(send.action, send.external_key, send.body, lines),
+    )  # fmt: skip
     return ClaimedCall(call, send.more, command.attempts + 1)
 
 
-def _row(request_id: int, call: Call, send: Send) -> dict[str, Any]:
-    lines = [
-        {"action": c.action, "entity_set": c.entity_set, "external_key": c.external_key, "body": c.body}
-        for c in call.children
-    ]
-    return {
-        "call_id": call.call_id,
-        "request_id": request_id,
-        "command_id": call.command_id,
-        "object": call.key.object,
-        "entity_id": call.key.entity_id,
-        "action": call.action,
-        "external_key": call.external_key,
-        "digest": call.digest,
-        "body": {"header": call.body, "lines": lines} if lines else {"header": call.body},
-        "marker": call.marker,
-        "progress": {**send.progress, "more": send.more, "if_match": call.token},
-    }
+class _Row(NamedTuple):
+    """One call as the store keeps it: a field per column, named as the statement names them."""
+
+    calls: int
+    requests: int
+    commands: int
+    actions: str
+    keys: str
+    digests: str
+    bodies: str
+    markers: str | None
+    progress: str
+
+
+def _row(request_id: int, call: Call, send: Send) -> _Row:
+    body: dict[str, Any] = {"header": call.body}
+    if call.children:
+        body["lines"] = [
+            {"action": c.action, "entity_set": c.entity_set, "external_key": c.external_key, "body": c.body}
+            for c in call.children
+        ]
+    progress = {**send.progress, "more": send.more, "if_match": call.token}
+    return _Row(
+        call.call_id, request_id, call.command_id, call.action, dumps(call.external_key), call.digest,
+        dumps(body), call.marker, dumps(progress),
+    )  # fmt: skip
+
+
+def _columns(rows: Sequence[_Row]) -> dict[str, str]:
+    numbers = ("calls", "requests", "commands")
+    columns = zip(_Row._fields, zip(*rows, strict=True), strict=True)
+    return {name: (arrays.plain if name in numbers else arrays.texts)(values) for name, values in columns}
 
 
 def _read(target: TargetSpec, row: Sequence[Any]) -> _Taken:
     (command_id, object_name, entity_id, legal_entity, kind, step, wanted, refs, own, historical, defer,
     attempts,
-     call_id, correlation, event_id, external_key, lifecycle, native_id, token, agreed, documents, earlier) = row  # fmt: skip
+     call_id, correlation, event_id, external_key, lifecycle, native_id, token, agreed, documents,
+     next_call, earlier) = row  # fmt: skip
     key = RecordKey(target.name, ObjectName(object_name), EntityId(entity_id))
     record = Record(
         key,
@@ -281,7 +288,7 @@ def _read(target: TargetSpec, row: Sequence[Any]) -> _Taken:
         CommandId(command_id), key, CommandKind(kind), step, loads(wanted), _references(refs), own,
         historical, attempts, legal_entity, defer, correlation, event_id,
     )  # fmt: skip
-    return _Taken(record, command, call_id is not None, earlier)
+    return _Taken(record, command, call_id is not None, next_call, earlier)
 
 
 def _references(text: str) -> tuple[Reference, ...]:

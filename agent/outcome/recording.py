@@ -12,10 +12,15 @@ from agent.failpoints import failpoint
 from agent.model.apply import ClaimedCall, Recorded, TargetSpec
 from agent.model.commands import Action, CallResult, CommandState, ResultKind
 from agent.outcome.results import Chance, Verdict, judge
+from agent.store import arrays
 from agent.store.jsonb import dumps
 from agent.store.queries import queries
 
 _SQL = queries("agent.outcome", "record")
+
+# Where a command may stand for its call's result to count: see agent.outbox.lifecycle.
+_FROM = ["in_flight"]
+_FROM_LATE = [*_FROM, "unknown", "waiting"]  # it was done, whenever we learn it
 
 
 async def record(
@@ -33,9 +38,7 @@ async def record(
     stop = next((r for _, r in results if r.kind is ResultKind.STOP), None)
     base = {"target": target.name, "now": now}
     async with conn.transaction():
-        rows = dumps([v.row for v in verdicts])
-        cursor = await conn.execute(_SQL["record"], {"rows": rows, "now": now})
-        moved = await cursor.fetchall()
+        moved = await _move(conn, verdicts, now)
         await _follow_up(conn, target, verdicts, moved, now)
         await conn.execute(_SQL["close_requests"], {"requests": list(requests), "now": now})
         if exceptions:
@@ -54,6 +57,32 @@ async def record(
         max(holds, default=None),
         f"{stop.code}: {stop.message}" if stop else "",
     )
+
+
+async def _move(
+    conn: psycopg.AsyncConnection[Any], verdicts: Sequence[Verdict], now: datetime
+) -> list[tuple[Any, ...]]:
+    if not verdicts:
+        return []
+    args = {"now": now, "from": _FROM, "from_late": _FROM_LATE}
+    cursor = await conn.execute(_SQL["record"], args | _columns([v.row for v in verdicts]))
+    return await cursor.fetchall()
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """One array text per column."""
+    columns = zip(*[row.values() for row in rows], strict=True)
+    return {name: _array(values) for name, values in zip(rows[0], columns, strict=True)}
+
+
+def _array(values: Sequence[Any]) -> str:
+    some = next((value for value in values if value is not None), None)
+    if some is None or isinstance(some, int):  # booleans too; nothing in them needs a quote
+        return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+    if isinstance(some, datetime):
+        values = [value and value.isoformat() for value in values]
+    # No text of the store holds a NUL, and whatever an answer says must be recorded.
+    return arrays.texts(values).replace("\x00", "\ufffd")
 
 
 async def _follow_up(

@@ -67,11 +67,6 @@ def _accepted(claimed: ClaimedCall, result: CallResult, target: TargetSpec) -> V
     blind = profile.protection.token and result.token is None and claimed.call.action != "delete"
     row = _row(claimed, result, state, "")
     row |= {"happened": True, "ask": blind, "attempts": 0 if claimed.more else None}
-    row["from"] = [
-        "in_flight",
-        "unknown",
-        "waiting",
-    ]  # a late answer still counts: see agent.outbox.lifecycle
     return Verdict(row)
 
 
@@ -126,7 +121,6 @@ def _row(claimed: ClaimedCall, result: CallResult, state: CommandState, reason: 
         "message": result.message[:2000],
         "happened": False,
         "ask": False,
-        "from": ["in_flight"],
         "to": state,
         "reason": reason,
         "not_before": None,

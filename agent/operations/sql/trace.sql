@@ -24,7 +24,15 @@ ORDER BY event_id
 
 -- name: commands
 SELECT command_id, target, object, kind, step, state, reason, rule, event_id, correlation, attempts, made_at, done_at
-FROM (SELECT * FROM coexist.command WHERE entity_id = %s ORDER BY command_id DESC LIMIT %s) newest
+FROM (
+    (SELECT * FROM coexist.command
+     WHERE entity_id = %(id)s AND state IN ('waiting', 'in_flight', 'unknown', 'parked', 'braked')
+     ORDER BY command_id DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM coexist.command
+     WHERE entity_id = %(id)s AND state IN ('applied', 'superseded', 'suppressed', 'skipped')
+     ORDER BY command_id DESC LIMIT %(limit)s)
+    ORDER BY command_id DESC LIMIT %(limit)s) newest
 ORDER BY command_id
 
 -- name: calls

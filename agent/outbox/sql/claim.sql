@@ -23,6 +23,7 @@ WITH taken AS MATERIALIZED (
 SELECT command_id, object, entity_id, legal_entity, kind, step, wanted::text, refs::text, own_change, historical,
        defer_refs, attempts, call_id, correlation, event_id, external_key::text, lifecycle, native_id, token,
        agreed::text, documents::text,
+       nextval('coexist.call_id_seq'),  -- for the call it may become
        -- Only the head of a record's line may go: the oldest command that is not at an end.
        (SELECT e.command_id FROM coexist.command e
         WHERE e.target = %(target)s AND e.object = taken.object AND e.entity_id = taken.entity_id
@@ -37,27 +38,25 @@ JOIN coexist.record r ON r.target = %(target)s AND r.object = v.object AND r.ent
 -- A document is there for others once it is posted: nobody settles a draft.
 WHERE CASE WHEN v.document THEN r.lifecycle = 'posted' ELSE r.lifecycle <> 'absent' END
 
--- name: ids
-SELECT nextval('coexist.call_id_seq'), nextval(pg_get_serial_sequence('coexist.request', 'request_id'))
-FROM generate_series(1, %(n)s)
-
 -- name: intend
-WITH v AS (
-    SELECT * FROM jsonb_to_recordset(%(calls)s::jsonb) AS v(
-        call_id bigint, request_id bigint, command_id bigint, object text, entity_id uuid, action text,
-        external_key jsonb, digest text, body jsonb, marker text, progress jsonb)
+WITH v AS MATERIALIZED (
+    SELECT * FROM unnest(%(calls)s::bigint[], %(requests)s::bigint[], %(commands)s::bigint[], %(actions)s::text[],
+                         %(keys)s::text[], %(digests)s::text[], %(bodies)s::text[], %(markers)s::text[], %(progress)s::text[])
+        AS v (call_id, request_id, command_id, action, external_key, digest, body, marker, progress)
 ), request AS (
-    INSERT INTO coexist.request (request_id, target, worker, lease_until) OVERRIDING SYSTEM VALUE
-    SELECT DISTINCT v.request_id, %(target)s, %(worker)s, %(lease_until)s::timestamptz FROM v
-), call AS (
-    INSERT INTO coexist.call (call_id, request_id, command_id, target, object, entity_id, action, external_key,
-                              digest, body, marker, progress)
-    SELECT v.call_id, v.request_id, v.command_id, %(target)s, v.object, v.entity_id, v.action, v.external_key,
-           v.digest, v.body, v.marker, v.progress FROM v
+    INSERT INTO coexist.request (request_id, target, worker, lease_until, calls)
+    SELECT v.request_id, %(target)s, %(worker)s, %(lease_until)s::timestamptz, array_agg(v.call_id) FROM v GROUP BY 1
+), moved AS (
+    UPDATE coexist.command c
+    SET state = %(to)s, call_id = v.call_id, attempts = c.attempts + 1, reason = '', not_before = NULL
+    FROM v WHERE c.command_id = v.command_id AND c.state = ANY(%(from)s)
+    RETURNING v.*, c.object, c.entity_id
 )
-UPDATE coexist.command c
-SET state = %(to)s, call_id = v.call_id, attempts = c.attempts + 1, reason = '', not_before = NULL
-FROM v WHERE c.command_id = v.command_id AND c.state = ANY(%(from)s)
+INSERT INTO coexist.call (call_id, request_id, command_id, target, object, entity_id, action, external_key, digest, body,
+                          marker, progress)
+SELECT call_id, request_id, command_id, %(target)s, object, entity_id, action, external_key::jsonb, digest, body::jsonb,
+       marker, progress::jsonb
+FROM moved
 
 -- name: settle
 UPDATE coexist.command c

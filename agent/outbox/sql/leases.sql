@@ -13,10 +13,10 @@ RETURNING q.request_id
 WITH gone AS (
     UPDATE coexist.request SET closed_at = %(now)s
     WHERE request_id = ANY(%(requests)s) AND worker = %(worker)s AND closed_at IS NULL AND sent_at IS NULL
-    RETURNING request_id
+    RETURNING calls
 ), freed AS (
     UPDATE coexist.command c SET state = %(to)s, attempts = greatest(c.attempts - 1, 0)
-    FROM coexist.call k JOIN gone USING (request_id)
+    FROM gone CROSS JOIN LATERAL unnest(gone.calls) AS g (call_id) JOIN coexist.call k USING (call_id)
     WHERE c.command_id = k.command_id AND c.call_id = k.call_id AND c.state = ANY(%(from)s)
     RETURNING k.call_id
 )
@@ -39,13 +39,13 @@ WITH gone AS (
         WHERE o.target = %(target)s AND o.closed_at IS NULL AND o.worker <> %(worker)s
           AND (o.lease_until <= %(now)s OR (%(alone)s AND starts_with(o.worker, %(instance)s)))
         FOR UPDATE SKIP LOCKED)
-    RETURNING q.request_id, q.sent_at
+    RETURNING q.calls, q.request_id, q.sent_at
 ), moved AS (
     UPDATE coexist.command c
     SET state = CASE WHEN gone.sent_at IS NULL THEN %(released)s ELSE %(lost)s END,
         reason = CASE WHEN gone.sent_at IS NULL THEN '' ELSE 'sent by a worker that is gone; to be asked about' END,
         not_before = gone.sent_at + make_interval(secs => %(longest)s)
-    FROM coexist.call k JOIN gone USING (request_id)
+    FROM gone CROSS JOIN LATERAL unnest(gone.calls) AS g (call_id) JOIN coexist.call k USING (call_id)
     WHERE c.command_id = k.command_id AND c.call_id = k.call_id AND c.state = ANY(%(from)s)
     RETURNING k.call_id, gone.sent_at
 ), noted AS (

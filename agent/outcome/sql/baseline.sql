@@ -23,7 +23,7 @@ WITH v AS MATERIALIZED (
         updated_at = clock_timestamp()
     FROM v
     WHERE r.target = %(target)s AND r.object = %(object)s AND r.lifecycle = 'absent'
-      AND r.external_key = v.external_key AND r.external_key <> '{}'
+      AND (r.external_key::text) COLLATE "C" = v.external_key::text AND r.external_key <> '{}'
     RETURNING r.entity_id, r.legal_entity, v.reference
 ), crossed AS (
     INSERT INTO coexist.cross_reference (entity, entity_id, system, legal_entity, native_id, method)

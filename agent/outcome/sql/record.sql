@@ -2,21 +2,23 @@
 -- One statement per batch of results. What a call's intent said it would make of its record (`progress`) becomes true if it was
 -- accepted or found done; a command moves only if it still stands where this very call left it.
 WITH v AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS v(
-        call_id bigint, command_id bigint, kind text, native_id text, token text, status integer, code text,
-        message text, happened boolean, ask boolean, "from" text[], "to" text, reason text,
-        not_before timestamptz, attempts integer)
+    SELECT * FROM unnest(%(call_id)s::bigint[], %(command_id)s::bigint[], %(kind)s::text[], %(native_id)s::text[],
+                         %(token)s::text[], %(status)s::integer[], %(code)s::text[], %(message)s::text[],
+                         %(happened)s::boolean[], %(ask)s::boolean[], %(to)s::text[], %(reason)s::text[],
+                         %(not_before)s::timestamptz[], %(attempts)s::integer[])
+        AS v (call_id, command_id, kind, native_id, token, status, code, message, happened, ask, "to", reason,
+              not_before, attempts)
 ), moved AS (
     UPDATE coexist.command c
     SET state = v."to", reason = v.reason, not_before = v.not_before, blocked_on = NULL,
         attempts = coalesce(v.attempts, c.attempts),
         done_at = CASE WHEN v."to" = 'applied' THEN %(now)s::timestamptz END
     FROM v
-    WHERE c.command_id = v.command_id AND c.call_id = v.call_id AND c.state = ANY(v."from")
+    WHERE c.command_id = v.command_id AND c.call_id = v.call_id AND c.state = ANY(CASE WHEN v.happened THEN %(from_late)s ELSE %(from)s END::text[])
     RETURNING v.*, c.target, c.object, c.entity_id
 ), noted AS (
     INSERT INTO coexist.outcome (call_id, kind, native_id, token, status, code, message)
-    SELECT call_id, kind, native_id, token, status, coalesce(code, ''), coalesce(message, '') FROM v
+    SELECT call_id, kind, native_id, token, status, code, message FROM v
 ), changed AS (
     UPDATE coexist.record r
     SET agreed = CASE

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 OnMissing = Literal["keep", "mandatory", "if_possible", "clear"]
@@ -66,13 +67,19 @@ def apply(state: Mapping[str, Any], uses: Mapping[str, str], maps: Mapping[str, 
     result: dict[str, Any] | None = None
     gaps: list[Gap] = []
     for path, map_name in uses.items():
-        head, _, rest = path.partition(".")
+        head, rest = _parts(path)
         if head not in state:
             continue
         if result is None:
             result = dict(state)
         result[head] = _apply_one(result[head], path, rest, map_name, maps[map_name], gaps)
     return Mapped(state if result is None else result, tuple(gaps))
+
+
+@lru_cache(maxsize=1024)
+def _parts(path: str) -> tuple[str, str]:
+    head, _, rest = path.partition(".")
+    return head, rest
 
 
 def _apply_one(value: Any, path: str, rest: str, map_name: str, code_map: CodeMap, gaps: list[Gap]) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from agent.model.entities import CommandRow
+from agent.model.ids import EntityText
 from agent.store.queries import queries
 
 _SQL = queries("agent.decide", "write")
@@ -46,11 +46,12 @@ class Braking:
         """A command of a cause that spans several slices: held until all of them are counted."""
         if row.state != "waiting" or row.created:
             return row
-        return replace(row, state="braked", reason=COUNTING)
+        return row._replace(state="braked", reason=COUNTING)
 
-    def check(self, stream_id: int, rows: Sequence[CommandRow], numbers: Sequence[int]) -> None:
-        """Brake the causes of this batch that touch too many existing records."""
-        causes: dict[tuple[str, str, int], list[tuple[int, UUID]]] = defaultdict(list)
+    def check(self, stream_id: int, rows: Sequence[CommandRow], numbers: Sequence[int]) -> set[int]:
+        """Brake the causes of this batch that touch too many existing records; returns the commands that were held."""
+        held: set[int] = set()
+        causes: dict[tuple[str, str, int], list[tuple[int, EntityText]]] = defaultdict(list)
         for number, row in zip(numbers, rows, strict=True):
             if row.state == "waiting" and not row.created:
                 causes[row.target, row.object, row.txn_no].append((number, row.entity_id))
@@ -65,6 +66,8 @@ class Braking:
             if too_many(rules, present, records.get((target, name), 0)):
                 reason = self._open(stream_id, target, name, txn_no, present)
                 self._conn.execute(_SQL["brake"], (reason, [n for n, _ in touched]))
+                held.update(n for n, _ in touched)
+        return held
 
     def settle(self, stream_id: int) -> None:
         """The last slice of a cause is in: release its commands or brake them for good."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import orjson
 from pydantic import ValidationError
@@ -21,13 +20,14 @@ from agent.model.entities import (
     Rows,
     Transaction,
 )
+from agent.model.ids import EntityText
 from agent.profile.errors import NotFitting
 from agent.profile.keys import render_external_key
 from canonical import valuemap
 from canonical.lifecycle import check_transition
 from canonical.ownership import Split
 
-Resolve = Callable[[str, Sequence[object]], UUID]  # (entity, source key values) → entity id
+Resolve = Callable[[str, Sequence[object]], EntityText]  # (entity, source key values) → entity id
 _EMPTY: Mapping[str, Any] = {}
 
 
@@ -234,8 +234,12 @@ def _references(plan: EntityPlan, view: Mapping[str, Any], resolve: Resolve) -> 
 
 
 def _reference(plan: ReferencePlan, field: str, values: Sequence[object], resolve: Resolve) -> dict[str, Any]:
-    entity = str(resolve(plan.object, values))
-    return {"field": field, "object": plan.object, "entity_id": entity, "deferrable": plan.deferrable}
+    return {
+        "field": field,
+        "object": plan.object,
+        "entity_id": resolve(plan.object, values),
+        "deferrable": plan.deferrable,
+    }
 
 
 def _external_key(target: TargetPlan, state: Mapping[str, Any]) -> tuple[bytes, NotFitting | None]:

@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from agent.decide.brake import BrakeRules, Braking
-from agent.decide.copytext import command_line, journal_line
+from agent.decide.copytext import Lines
 from agent.decide.decide import Resolve, decide
 from agent.decide.plan import EntityPlan
 from agent.model.entities import CommandRow, Decisions, EntityChange, EntityException, Transaction
 from agent.store.arrays import plain, texts
+from agent.store.beside import Beside
 from agent.store.queries import queries
 
 _SQL = queries("agent.decide", "write")
+# So many entities are decided while the store takes in those before.
+_PART = 512
+
+Keep = Callable[[Sequence[EntityChange]], object]
+
+
+@dataclass
+class _Batch:
+    """One mapping's changes on their way through `decide`. provisional: commands of a cause that spans several slices."""
+
+    plan: EntityPlan
+    cause: str
+    provisional: bool
+    lines: Lines
+    keep: Keep
+    events: Iterator[int]
+    commands: Iterator[int]
+    parts: list[tuple[Decisions, list[int]]] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> int:
+        return sum(len(out.accepted) for out, _ in self.parts)
 
 
 class Decider:
@@ -34,6 +59,7 @@ class Decider:
         self._versions = versions
         self._resolve = resolve
         self._braking = Braking(conn, source, brakes)
+        self._beside = Beside()
         self._counts: Counter[tuple[str, str, str]] = Counter()
 
     def count_affected(self, n: int) -> None:
@@ -65,58 +91,81 @@ class Decider:
 
     def decide(
         self, mapping: str, changes: Sequence[EntityChange], transactions: Mapping[int, Transaction], cause: str,
-        evaluation: Any, *, counting: bool,
-    ) -> Sequence[EntityChange]:  # fmt: skip
-        """One mapping's changes → rows in the store; returns the changes whose new state is kept."""
+        evaluation: Any, keep: Keep, *, counting: bool,
+    ) -> int:  # fmt: skip
+        """One mapping's changes → rows in the store, and `keep` for those whose new state is to stand; returns how many."""
         plan = self._plans[mapping]
-        out = decide(plan, changes, transactions, cause, self._resolve)
-        for key, txn_no, code, message in evaluation.broken:
-            out.exceptions.append(_broken(plan, key, txn_no, code, message, self._resolve))
-        events = self._journal(plan, out, cause)
-        commands = self._commands(out, events, cause, provisional=counting and cause != "baseline")
-        if not counting and cause != "baseline":
-            self._braking.check(self._stream_id, out.commands, commands)
-        self._exceptions(plan, out, commands, evaluation.unchanged_keys)
-        self._counts["entities", self._source, "unchanged"] += evaluation.unchanged
-        self._counts["entities", self._source, "excepted"] += sum(
-            1 for e in out.exceptions if e.stage in ("validate", "evaluate")
+        parts = [changes[n : n + _PART] for n in range(0, len(changes), _PART)]
+        fixed = (plan.entity.object_name, cause, mapping, self._versions[mapping])
+        batch = _Batch(
+            plan, cause, counting and cause != "baseline", Lines(transactions, self._source, fixed), keep,
+            iter(self._numbers("event_numbers", len(changes))),
+            iter(self._numbers("command_numbers", len(changes) * len(plan.targets))),
+        )  # fmt: skip
+        with self._beside:
+            for part in parts:
+                step = self._part(batch, decide(plan, part, transactions, cause, self._resolve))
+                if len(parts) > 1:
+                    self._beside.run(step)
+                else:
+                    step()  # nothing is left to be decided beside it
+        self._settle(batch)
+        broken = [
+            _broken(plan, key, txn, code, message, self._resolve)
+            for key, txn, code, message in evaluation.broken
+        ]
+        self._exceptions(batch, broken, evaluation.unchanged_keys)
+        self._count(batch, evaluation.unchanged, len(broken))
+        return batch.accepted
+
+    def _part(self, batch: _Batch, out: Decisions) -> Callable[[], None]:
+        """Number and render what was decided; the step that is returned writes it."""
+        events = list(islice(batch.events, len(out.journal)))
+        if batch.provisional:
+            out.commands[:] = [self._braking.provisional(row) for row in out.commands]
+        numbers = list(islice(batch.commands, len(out.commands)))
+        batch.parts.append((out, numbers))
+        journal = "".join(map(batch.lines.journal, events, out.journal))
+        commands = "".join(
+            batch.lines.command(n, row, events[row.event])
+            for n, row in zip(numbers, out.commands, strict=True)
         )
+
+        def step() -> None:
+            if out.journal:
+                self._copy("copy_journal", journal)
+            if out.commands:
+                self._copy("copy_commands", commands)
+                self._records(out.commands, numbers)
+            batch.keep(out.accepted)
+
+        return step
+
+    def _settle(self, batch: _Batch) -> None:
+        """What the commands do to older ones, once it is known which of them go."""
+        rows = [row for out, _ in batch.parts for row in out.commands]
+        numbers = [n for _, part in batch.parts for n in part]
+        held: set[int] = set()
+        if not batch.provisional and batch.cause != "baseline":
+            held = self._braking.check(self._stream_id, rows, numbers)
+        self._supersede([(n, r) for n, r in zip(numbers, rows, strict=True) if n not in held])
+        if batch.cause == "replay":
+            self._replace_parked(rows, numbers)
+
+    def _count(self, batch: _Batch, unchanged: int, broken: int) -> None:
+        plan, counts = batch.plan, self._counts
+        excepted = sum(e.stage in ("validate", "evaluate") for out, _ in batch.parts for e in out.exceptions)
+        counts["entities", self._source, "unchanged"] += unchanged
+        counts["entities", self._source, "excepted"] += excepted + broken
         for target in plan.targets:
             # Whatever is accepted must become one command per target; the commands are counted where they stand.
-            self._counts["commands", target.target, "made"] += len(out.accepted)
-        return out.accepted
+            counts["commands", target.target, "made"] += batch.accepted
 
     # ------------------------------------------------------------------------------------------------ rows
 
-    def _journal(self, plan: EntityPlan, out: Decisions, cause: str) -> list[int]:
-        if not out.journal:
-            return []
-        numbers = self._numbers("event_numbers", len(out.journal))
-        fixed = (plan.entity.object_name, cause, self._source, plan.mapping, self._versions[plan.mapping])
-        with self._conn.cursor() as cur, cur.copy(_SQL["copy_journal"]) as copy:
-            copy.write("".join(
-                journal_line(number, row, fixed, self._correlation(row.transaction))
-                for number, row in zip(numbers, out.journal, strict=True)
-            ))  # fmt: skip
-        return numbers
-
-    def _commands(self, out: Decisions, events: list[int], cause: str, *, provisional: bool) -> list[int]:
-        rows = out.commands
-        if not rows:
-            return []
-        if provisional:
-            rows[:] = [self._braking.provisional(row) for row in rows]
-        numbers = self._numbers("command_numbers", len(rows))
-        with self._conn.cursor() as cur, cur.copy(_SQL["copy_commands"]) as copy:
-            copy.write("".join(
-                command_line(n, row, events[row.event], self._source, self._correlation(out.journal[row.event].transaction))
-                for n, row in zip(numbers, rows, strict=True)
-            ))  # fmt: skip
-        self._records(rows, numbers)
-        self._supersede(rows, numbers)
-        if cause == "replay":
-            self._replace_parked(rows, numbers)
-        return numbers
+    def _copy(self, name: str, lines: str) -> None:
+        with self._conn.cursor() as cur, cur.copy(_SQL[name]) as copy:
+            copy.write(lines)
 
     def _records(self, rows: list[CommandRow], numbers: list[int]) -> None:
         new = [
@@ -126,7 +175,11 @@ class Decider:
         ]
         if not new:
             return
-        columns = [texts(r.target for _, r in new), texts(r.object for _, r in new), plain(r.entity_id for _, r in new)]
+        columns = [
+            texts(r.target for _, r in new),
+            texts(r.object for _, r in new),
+            plain(r.entity_id for _, r in new),
+        ]
         made = self._conn.execute(
             _SQL["add_records"],
             (*columns, texts(r.legal_entity for _, r in new), texts(r.external_key.decode() for _, r in new)), prepare=True,
@@ -140,15 +193,15 @@ class Decider:
         for command_id, target, name, entity_id, _ in self._conn.execute(
             _SQL["park_doubles"], (lost,)
         ).fetchall():
-            self._open([EntityException(
+            self._open([(EntityException(
                 "decide", f"{name}:{entity_id}:{target}", name, entity_id, "ambiguous_key",
                 "another record of this target already has the external key this entity would get",
-                "find the doubled source key; one of the two must change", target, command_id,
-            )], {command_id: command_id})  # fmt: skip
+                "find the doubled source key; one of the two must change", target,
+            ), command_id)])  # fmt: skip
 
-    def _supersede(self, rows: list[CommandRow], numbers: list[int]) -> None:
+    def _supersede(self, commands: Sequence[tuple[int, CommandRow]]) -> None:
         # Only what will be sent takes an older one's place: a suppressed, parked or braked one would take it along.
-        old = [(n, r) for n, r in zip(numbers, rows, strict=True) if not r.created and r.state == "waiting"]
+        old = [(n, r) for n, r in commands if not r.created and r.state == "waiting"]
         if not old:
             return
         gone = self._conn.execute(
@@ -175,37 +228,41 @@ class Decider:
             self._conn.execute(_SQL["close_superseded"], ([g[0] for g in gone],))
 
     def _exceptions(
-        self, plan: EntityPlan, out: Decisions, commands: list[int], unchanged: Sequence[Sequence[str]]
+        self, batch: _Batch, broken: Sequence[EntityException], unchanged: Sequence[Sequence[str]]
     ) -> None:
+        plan = batch.plan
         row = self._conn.execute(_SQL["any_open"], (self._stream_id,), prepare=True).fetchone()
-        if row and row[0] and (out.accepted or unchanged):
+        if row and row[0] and (batch.accepted or unchanged):
+            accepted = [change for out, _ in batch.parts for change in out.accepted]
             # One that is again as it was last accepted has nothing open either.
-            subjects = [f"{plan.mapping}:{c.key}" for c in out.accepted]
+            subjects = [f"{plan.mapping}:{c.key}" for c in accepted]
             subjects += [f"{plan.mapping}:{_shown(key)}" for key in unchanged]
             decided = [
-                f"{plan.entity.object_name}:{c.entity_id}:{t.target}"
-                for c in out.accepted
-                for t in plan.targets
+                f"{plan.entity.object_name}:{c.entity_id}:{t.target}" for c in accepted for t in plan.targets
             ]
             self._conn.execute(_SQL["close_entities"], (subjects, decided))
-        if out.exceptions:
-            self._open(out.exceptions, dict(enumerate(commands)))
+        found = [
+            (e, None if e.command is None else numbers[e.command])
+            for out, numbers in batch.parts
+            for e in out.exceptions
+        ]
+        found += [(e, None) for e in broken]
+        if found:
+            self._open(found)
 
-    def _open(self, exceptions: Sequence[EntityException], commands: Mapping[int, int]) -> None:
-        unique = {(e.stage, e.subject): e for e in exceptions}
+    def _open(self, exceptions: Sequence[tuple[EntityException, int | None]]) -> None:
+        """Each with the number of the command it parks."""
+        unique = {(e.stage, e.subject): (e, command) for e, command in exceptions}
         rows = [(
-            e.stage, e.subject, e.entity, e.entity_id, e.target, e.entity, None if e.command is None else commands[e.command],
+            e.stage, e.subject, e.entity, e.entity_id, e.target, e.entity, command,
             e.code, e.message, e.remedy, Jsonb(dict(e.diagnostics)),
-        ) for e in unique.values()]  # fmt: skip
+        ) for e, command in unique.values()]  # fmt: skip
         self._conn.execute(
             _SQL["open_exceptions"], (self._stream_id, *(list(c) for c in zip(*rows, strict=True)))
         )
 
     def _numbers(self, sequence: str, n: int) -> list[int]:
         return [int(r[0]) for r in self._conn.execute(_SQL[sequence], (n,), prepare=True).fetchall()]
-
-    def _correlation(self, txn: Transaction) -> str:
-        return f"{self._source}:{txn.incarnation}:{txn.xid}:{txn.commit_pos:X}"
 
 
 def inheritance(
@@ -218,7 +275,9 @@ def inheritance(
     heirs: dict[int, tuple[bool, bool]] = {}
     for newer, own, historical, step in gone:
         row = rows[newer]
-        loaded = historical and not row.historical and row.kind == "state" and (row.step or "") == (step or "")
+        loaded = (
+            historical and not row.historical and row.kind == "state" and (row.step or "") == (step or "")
+        )
         owns = own and not row.own_change
         if loaded or owns:
             before = heirs.get(newer, (False, False))

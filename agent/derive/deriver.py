@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import psycopg
@@ -50,12 +51,12 @@ class MirrorStage(Protocol):
 
 
 class DecideStage(Protocol):
-    """Decide and write one mapping's changes; returns the changes whose new state is to be kept."""
+    """Decide and write one mapping's changes, keeping the new state of those that are accepted; returns how many."""
 
     def decide(
         self, mapping: str, changes: Sequence[EntityChange], transactions: Mapping[int, Transaction], cause: str,
-        evaluation: Evaluation, *, counting: bool,
-    ) -> Sequence[EntityChange]: ...  # fmt: skip
+        evaluation: Evaluation, keep: Callable[[Sequence[EntityChange]], object], *, counting: bool,
+    ) -> int: ...  # fmt: skip
     def count_affected(self, n: int) -> None: ...
     def count_changed(self, n: int) -> None: ...
     def write_counts(self) -> None: ...
@@ -324,7 +325,12 @@ class Deriver:
         self._working.use(tables.working)
         row = self._conn.execute(
             tables.text("take_slice"),
-            {"stream": self._stream_id, "mapping": mapping, "cause": cause, "limit": min(self._slice, _AT_ONCE)},
+            {
+                "stream": self._stream_id,
+                "mapping": mapping,
+                "cause": cause,
+                "limit": min(self._slice, _AT_ONCE),
+            },
         ).fetchone()
         taken, doubled = (int(row[0]), int(row[1])) if row else (0, 0)
         self._decider.count_affected(-doubled)
@@ -370,11 +376,15 @@ class Deriver:
             )
             for n, d in enumerate(found)
         ]  # fmt: skip
-        accepted = self._decider.decide(
-            tables.mapping.name, changes, transactions, cause, evaluation, counting=counting
+        return self._decider.decide(
+            tables.mapping.name,
+            changes,
+            transactions,
+            cause,
+            evaluation,
+            partial(self._keep, tables),
+            counting=counting,
         )
-        self._keep(tables, accepted)
-        return len(accepted)
 
     def _keep(self, tables: MappingTables, accepted: Sequence[EntityChange]) -> None:
         kept = [c for c in accepted if c.new is not None]
@@ -385,7 +395,7 @@ class Deriver:
         gone = [c.entity_id for c in accepted if c.new is None]
         if gone:
             # An evicted one has lost its row to the key's new bearer already: an effect, not an affected key.
-            buried = self._conn.execute(tables.text("bury"), {"ids": gone}, prepare=True).rowcount
+            buried = self._conn.execute(tables.text("bury"), {"ids": plain(gone)}, prepare=True).rowcount
             self._decider.count_changed(buried)
 
     def _count(self, tables: MappingTables) -> int:

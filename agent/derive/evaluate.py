@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
-from uuid import UUID
+from typing import Any, NamedTuple
 
 import psycopg
 
 from agent.derive.tables import MappingTables
+from agent.model.ids import EntityText
 from agent.store.jsonb import loads
 
 _BREAKING = (
@@ -21,15 +21,14 @@ _BREAKING = (
 _Row = tuple[list[str], int, bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """One dirty key after evaluation. new/old None: not in the view / not in the derived state."""
 
     number: int | None
     key: list[str]
     txn_no: int
     own: bool
-    entity_id: UUID | None
+    entity_id: EntityText | None
     new: dict[str, Any] | None
     old: dict[str, Any] | None
 
@@ -40,7 +39,9 @@ class Evaluation:
 
     changed: list[Difference] = field(default_factory=list)
     unchanged: int = 0
-    unchanged_keys: list[list[str]] = field(default_factory=list)  # so that what was open about them is closed
+    unchanged_keys: list[list[str]] = field(
+        default_factory=list
+    )  # so that what was open about them is closed
     broken: list[tuple[list[str], int, str, str]] = field(default_factory=list)  # key, txn, code, message
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 import psycopg
 
 from agent.derive.evaluate import Difference, parse_state
 from agent.derive.tables import MappingTables
+from agent.model.ids import EntityText
 from agent.store.arrays import plain, texts
 from agent.store.queries import queries
 
 _SQL = queries("agent.derive", "derive")
 
-MakeId = Callable[[str, str, str, int], UUID]  # entity, source, key text, generation
+MakeId = Callable[[str, str, str, int], EntityText]  # entity, source, key text, generation
 KeyText = Callable[[Iterable[object]], str]
 
 
@@ -29,7 +29,7 @@ class SourceKeys:
         self._source = source
         self._make_id = make_id
         self.key_text = key_text
-        self._special: dict[tuple[str, str], UUID] = {}
+        self._special: dict[tuple[str, str], EntityText] = {}
         self.reload()
 
     def reload(self) -> None:
@@ -37,7 +37,7 @@ class SourceKeys:
         rows = self._conn.execute(_SQL["moved_keys"], (self._source,)).fetchall()
         self._special = {(entity, key): entity_id for entity, key, entity_id in rows}
 
-    def resolve(self, entity: str, values: Sequence[object]) -> UUID:
+    def resolve(self, entity: str, values: Sequence[object]) -> EntityText:
         """The id of the entity that a source key means now."""
         key = self.key_text(values)
         return self._special.get((entity, key)) or self._make_id(entity, self._source, key, 1)
@@ -53,11 +53,13 @@ class SourceKeys:
             seen.add(key)
         if named:
             params = (tables.mapping.entity, self._source, list(named.values()))
-            borne = {r[0] for r in self._conn.execute(tables.text("borne_keys"), params, prepare=True).fetchall()}
+            borne = {
+                r[0] for r in self._conn.execute(tables.text("borne_keys"), params, prepare=True).fetchall()
+            }
             doubled |= {n for n, key in named.items() if key in borne}
         return doubled
 
-    def ids_for_new(self, entity: str, found: Sequence[Difference]) -> dict[int, UUID]:
+    def ids_for_new(self, entity: str, found: Sequence[Difference]) -> dict[int, EntityText]:
         """Index in `found` → id for entities without a state row; keys already left by a key change get the next generation."""
         named = {n: self.key_text(d.key) for n, d in enumerate(found) if d.entity_id is None}
         if not named:
@@ -68,7 +70,9 @@ class SourceKeys:
         held = {n: current[key] for n, key in named.items() if key in current}
         return held | self._new_ids(entity, found, {n: key for n, key in named.items() if n not in held})
 
-    def _new_ids(self, entity: str, found: Sequence[Difference], wanted: dict[int, str]) -> dict[int, UUID]:
+    def _new_ids(
+        self, entity: str, found: Sequence[Difference], wanted: dict[int, str]
+    ) -> dict[int, EntityText]:
         if not wanted:
             return {}
         ids = {n: self._make_id(entity, self._source, key, 1) for n, key in wanted.items()}
@@ -112,10 +116,14 @@ class SourceKeys:
         self._add(entity, "key_change", carried)
         return evicted
 
-    def _add(self, entity: str, method: str, rows: list[tuple[str, UUID, int]]) -> None:
+    def _add(self, entity: str, method: str, rows: list[tuple[str, EntityText, int]]) -> None:
         if not rows:
             return
         keys, ids, txns = (list(c) for c in zip(*rows, strict=True))
-        self._conn.execute(_SQL["add_keys"], (entity, self._source, method, texts(keys), plain(ids), plain(txns)), prepare=True)
+        self._conn.execute(
+            _SQL["add_keys"],
+            (entity, self._source, method, texts(keys), plain(ids), plain(txns)),
+            prepare=True,
+        )
         if method != "key":
             self._special.update({(entity, key): entity_id for key, entity_id, _ in rows})

@@ -6,16 +6,20 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha1
 from uuid import UUID
 
+from agent.model.ids import EntityText
 from agent.model.keys import key_text as key_text
 
 _NAMESPACE = UUID("8c1f6f0e-5f0a-5a57-9d0b-6c0a3d1b7e42").bytes
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
-def entity_id(entity: str, source: str, key: str, generation: int = 1) -> UUID:
+def entity_id(entity: str, source: str, key: str, generation: int = 1) -> EntityText:
     """UUIDv5 of (entity, creating source, source key). `generation` tells apart a later entity under a key that its first
     bearer has left by a key change."""
     name = f"{entity}\x1f{source}\x1f{key}" + (f"\x1f#{generation}" if generation > 1 else "")
-    return UUID(bytes=sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16], version=5)
+    # By RFC 9562: version and variant take the place of six bits of the hash. Written out, for it is made for every new row.
+    h = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    return EntityText(f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}")
 
 
 def net_moves(

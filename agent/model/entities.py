@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
-from uuid import UUID
+
+from agent.model.ids import EntityText
 
 EVICTED = -2  # number of an entity that lost its key to another one: an effect of a key change, not an affected key
 GONE = -1  # number of an entity that its view no longer yields
@@ -21,7 +22,7 @@ class EntityChange(NamedTuple):
 
     number: int
     key: str
-    entity_id: UUID
+    entity_id: EntityText
     txn_no: int
     own: bool
     old: Mapping[str, Any] | None
@@ -39,25 +40,23 @@ class Transaction(NamedTuple):
     incarnation: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class JournalRow:
+class JournalRow(NamedTuple):
     """One business event."""
 
-    entity_id: UUID
+    entity_id: EntityText
     event_type: str
     key: str
     transaction: Transaction
     changes: bytes  # JSON {field: [before, after]}
 
 
-@dataclass(frozen=True, slots=True)
-class CommandRow:
+class CommandRow(NamedTuple):
     """One command to be made, before it has its number. `event` is the index of its journal row in the batch."""
 
     event: int
     target: str
     object: str
-    entity_id: UUID
+    entity_id: EntityText
     legal_entity: str | None
     kind: str
     step: str | None
@@ -80,7 +79,7 @@ class EntityException:
     stage: str
     subject: str
     entity: str
-    entity_id: UUID
+    entity_id: EntityText
     code: str
     message: str
     remedy: str

@@ -15,5 +15,6 @@ CommitPos = NewType("CommitPos", int)  # PostgreSQL: the commit LSN as an intege
 Seq = NewType("Seq", int)  # gap-free number of a row change within its stream
 TxnNo = NewType("TxnNo", int)  # gap-free number of a source transaction within its stream
 EntityId = NewType("EntityId", UUID)
+EntityText = NewType("EntityText", str)  # the same as canonical text: a batch writes it many times and never looks into it
 CommandId = NewType("CommandId", int)
 CallId = NewType("CallId", int)

@@ -6,10 +6,11 @@ A batch binds tens of thousands of values; a driver that looks at each one's typ
 from __future__ import annotations
 
 from collections.abc import Iterable
-from uuid import UUID
+
+from agent.model.ids import EntityText
 
 
-def plain(values: Iterable[int | UUID]) -> str:
+def plain(values: Iterable[int | EntityText]) -> str:
     """Numbers or ids: nothing in them needs a quote."""
     return "{" + ",".join(map(str, values)) + "}"
 

@@ -228,3 +228,21 @@ def test_a_later_change_of_a_braked_record_waits_behind_it(estate: Estate) -> No
         " WHERE state IN ('waiting', 'braked') AND entity_id = (SELECT entity_id FROM coexist.command WHERE state = 'waiting')"
     )
     assert head == [(False,)]
+
+
+@pytest.mark.parametrize("settings", [{}, SLICED], ids=["whole", "sliced"])
+def test_what_the_brake_holds_takes_nothing_along_that_waited_before(
+    settings: dict[str, Any], estate: Estate
+) -> None:
+    line = estate.line
+    estate.configure(brake={"records": 20, "share": 1.0}, **settings)
+    line.start()
+    estate.deliver()
+    line.run("UPDATE fin.arcust SET nm = 'Innocent' WHERE cust_no = (SELECT min(cust_no) FROM fin.arcust)")
+    line.run("UPDATE fin.arcust SET nm = 'X'")
+    (held,) = line.exceptions()
+    n = estate.customers()["braked"]
+    assert estate.customers() == {"applied": n, "waiting": 1, "braked": n}
+    assert skip(line.store, held.exception_id, **WHO).moved == n
+    assert line.ask("SELECT wanted ->> 'name' FROM coexist.command WHERE state = 'waiting'") == [("Innocent",)]
+    assert line.wrong() == []

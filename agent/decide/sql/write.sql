@@ -5,12 +5,12 @@ SELECT nextval('coexist.event_id_seq') FROM generate_series(1, %s)
 SELECT nextval('coexist.command_id_seq') FROM generate_series(1, %s)
 
 -- name: copy_journal
-COPY coexist.journal (event_id, entity, entity_id, event_type, cause, source, source_key, txn_no, commit_pos, xid, committed_at,
-                      correlation, mapping, mapping_version, changes) FROM STDIN
+COPY coexist.journal (event_id, entity_id, event_type, source_key, changes, txn_no, commit_pos, xid, committed_at, correlation,
+                      entity, cause, source, mapping, mapping_version) FROM STDIN
 
 -- name: copy_commands
-COPY coexist.command (command_id, target, object, entity_id, legal_entity, kind, step, wanted, refs, own_change, historical, state,
-                      reason, rule, event_id, txn_no, source, correlation) FROM STDIN
+COPY coexist.command (command_id, event_id, target, object, entity_id, legal_entity, kind, step, wanted, refs, own_change,
+                      historical, state, reason, rule, txn_no, source, correlation) FROM STDIN
 
 -- name: add_records
 -- A store that was restored does not know what its original created after the copy was made: such records are asked about.
@@ -26,7 +26,7 @@ WHERE NOT EXISTS (SELECT 1 FROM coexist.record r
 
 -- name: park_doubles
 UPDATE coexist.command SET state = 'parked', reason = 'its external key belongs to another record'
-WHERE command_id = ANY (%s) AND state IN ('waiting', 'braked') RETURNING command_id, target, object, entity_id, legal_entity
+WHERE command_id = ANY (%s) AND state IN ('waiting', 'braked') RETURNING command_id, target, object, entity_id::text, legal_entity
 
 -- name: supersede
 -- Step by step from the new command to its record's line (OFFSET 0 keeps it so): a plan made while no command is open sees

@@ -93,7 +93,7 @@ SELECT {key_texts}, d._txn, d._own FROM {dirty} d
 DELETE FROM {evaluated}
 
 -- name: differences
-SELECT e._number, {d_key_texts}, d._txn, d._own, s._id, s._deleted,
+SELECT e._number, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,
        CASE WHEN e._number IS NULL THEN NULL
             WHEN s._id IS NOT NULL AND NOT s._deleted AND ROW({e_columns}) IS NOT DISTINCT FROM ROW({s_columns}) THEN 'same'
             ELSE (SELECT to_json(x) FROM (SELECT {e_columns}) x)::text END,
@@ -105,7 +105,7 @@ LEFT JOIN {evaluated} e ON {e_is_d}
 LEFT JOIN {state} s ON {s_is_d}
 
 -- name: differences_all
-SELECT e._number, {d_key_texts}, d._txn, d._own, s._id, s._deleted,
+SELECT e._number, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,
        CASE WHEN e._number IS NOT NULL THEN (SELECT to_json(x) FROM (SELECT {e_columns}) x)::text END,
        CASE WHEN s._id IS NOT NULL AND NOT s._deleted THEN (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text END
 FROM {dirty} d
@@ -130,23 +130,23 @@ WITH gone AS (
 INSERT INTO {state} ({output_names}, _id, _deleted)
 SELECT {moved_columns}, t._id, t._deleted
 FROM there t JOIN (SELECT * FROM unnest({old_arrays}, {new_arrays}) AS m ({old_columns}, {new_columns})) m ON {t_is_old}
-RETURNING _id, ARRAY[{own_key_texts}]
+RETURNING _id::text, ARRAY[{own_key_texts}]
 
 -- name: evict
 DELETE FROM {state} s USING (SELECT * FROM unnest({new_arrays}) AS m ({new_columns})) m
 WHERE {s_is_new} AND NOT ({s_in_old})
-RETURNING s._id, s._deleted, (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text, {s_key_texts}
+RETURNING s._id::text, s._deleted, (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text, {s_key_texts}
 
 -- name: borne_keys
 SELECT k.key_text FROM coexist.source_key k JOIN {state} s ON s._id = k.entity_id
 WHERE k.entity = %s AND k.source = %s AND k.key_text = ANY (%s) AND k.valid_to IS NULL
 
 -- name: taken_ids
-SELECT entity_id, count(*) FROM coexist.source_key WHERE entity_id = ANY (%s::uuid[]) GROUP BY entity_id
+SELECT entity_id::text, count(*) FROM coexist.source_key WHERE entity_id = ANY (%s::uuid[]) GROUP BY entity_id
 
 -- name: current_ids
 -- Ids of keys whose entity was never accepted: one that was has its state row, or its key means another by now.
-SELECT k.key_text, k.entity_id FROM coexist.source_key k
+SELECT k.key_text, k.entity_id::text FROM coexist.source_key k
 WHERE k.entity = %s AND k.source = %s AND k.key_text = ANY (%s) AND k.valid_to IS NULL
   AND NOT EXISTS (SELECT 1 FROM coexist.journal j WHERE j.entity_id = k.entity_id)
 
@@ -161,5 +161,5 @@ UPDATE coexist.source_key SET valid_to = %s
 WHERE entity = %s AND source = %s AND key_text = ANY (%s) AND valid_to IS NULL
 
 -- name: moved_keys
-SELECT entity, key_text, entity_id FROM coexist.source_key
+SELECT entity, key_text, entity_id::text FROM coexist.source_key
 WHERE source = %s AND valid_to IS NULL AND method <> 'key'

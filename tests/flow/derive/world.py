@@ -76,7 +76,7 @@ class World:
         keys = [k.output for k in self.line.mapped[mapping].compiled.key]
         listed = ", ".join(f'"{n}"' for n in keys)
         rows = self.store(f'SELECT {listed}, _id FROM "state_flow"."m{mapping}" WHERE NOT _deleted')
-        return {_one(row[:-1]): row[-1] for row in rows}
+        return {_one(row[:-1]): str(row[-1]) for row in rows}
 
     def store(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
         """Ask the store."""

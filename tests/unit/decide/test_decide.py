@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import orjson
 import pytest
@@ -40,13 +39,21 @@ def _plan(entity: Any = Customer, rules: tuple[OwnershipRule, ...] = (OwnershipR
 
 
 def _customer(**fields: Any) -> dict[str, Any]:
-    return {"key_cust_no": "C1", "ref_parent__1": None, "external_number": "C1", "name": "Acme", "email": None} | fields
+    return {
+        "key_cust_no": "C1",
+        "ref_parent__1": None,
+        "external_number": "C1",
+        "name": "Acme",
+        "email": None,
+    } | fields
 
 
 def _run(plan: EntityPlan, old: dict[str, Any] | None, new: dict[str, Any] | None, *, own: bool = True, cause: str = "live",
          known: bool | None = None) -> Decisions:  # fmt: skip
     row = EntityChange(1, "C1", _ID, 7, own, old, new, known if known is not None else old is not None)
-    return decide(plan, [row], {7: _TXN}, cause, lambda entity, key: entity_id(entity, "finance", key_text(key)))
+    return decide(
+        plan, [row], {7: _TXN}, cause, lambda entity, key: entity_id(entity, "finance", key_text(key))
+    )
 
 
 def test_a_new_customer_makes_one_event_and_one_command_with_everything_the_source_owns() -> None:
@@ -54,14 +61,22 @@ def test_a_new_customer_makes_one_event_and_one_command_with_everything_the_sour
     assert [j.event_type for j in out.journal] == ["customer.created"]
     command = out.commands[0]
     wanted = orjson.loads(command.wanted)
-    assert (command.state, command.kind, command.created, wanted["name"]) == ("waiting", "state", True, "Acme")
+    assert (command.state, command.kind, command.created, wanted["name"]) == (
+        "waiting",
+        "state",
+        True,
+        "Acme",
+    )
     assert "key_cust_no" not in wanted
     assert orjson.loads(command.external_key) == {"PartyNumber": "C1"}
     assert command.rule == "customer.*@*#9"
 
 
 def test_a_field_that_the_target_owns_is_never_wanted_and_its_change_alone_is_suppressed() -> None:
-    rules = (OwnershipRule(object="customer", owner="finance"), OwnershipRule(object="customer", group="contact", owner="erp"))
+    rules = (
+        OwnershipRule(object="customer", owner="finance"),
+        OwnershipRule(object="customer", group="contact", owner="erp"),
+    )
     out = _run(_plan(rules=rules), _customer(), _customer(email="a@b.c"))
     assert out.commands[0].state == "suppressed"
     assert "erp" in out.commands[0].reason
@@ -111,7 +126,7 @@ def test_a_customer_gone_from_the_view_is_a_delete() -> None:
 def test_a_reference_names_the_entity_it_means() -> None:
     out = _run(_plan(), None, _customer(parent="C0", ref_parent__1="C0  "))
     reference = orjson.loads(out.commands[0].refs)[0]
-    assert UUID(reference["entity_id"]) == entity_id("customer", "finance", "C0")
+    assert reference["entity_id"] == entity_id("customer", "finance", "C0")
     assert reference["deferrable"]
 
 
@@ -151,13 +166,22 @@ def test_a_change_through_reference_data_alone_is_not_the_documents_own() -> Non
 
 
 def test_numbers_that_differ_only_in_zeros_are_no_change() -> None:
-    out = _run(_plan(Invoice, _INVOICE_RULES), _invoice(), _invoice(net_total=Decimal("15.000"), reference="x"))
+    out = _run(
+        _plan(Invoice, _INVOICE_RULES), _invoice(), _invoice(net_total=Decimal("15.000"), reference="x")
+    )
     assert set(orjson.loads(out.journal[0].changes)) == {"reference"}
 
 
 @pytest.mark.parametrize(
     ("touched", "existing", "braked"),
-    [(10, 100, False), (51, 100, True), (51, 1000, False), (5001, 1_000_000, True), (49, 50, False), (60, 0, False)],
+    [
+        (10, 100, False),
+        (51, 100, True),
+        (51, 1000, False),
+        (5001, 1_000_000, True),
+        (49, 50, False),
+        (60, 0, False),
+    ],
 )
 def test_the_brake_counts_records_and_their_share(touched: int, existing: int, braked: bool) -> None:
     assert too_many(BrakeRules(5000, 0.25, 50), touched, existing) is braked

@@ -8,6 +8,7 @@ import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agent.model.ids import EntityText
 from agent.store.arrays import plain, texts
 from agent.store.embedded import EmbeddedServer
 
@@ -22,7 +23,7 @@ def test_texts_come_back_as_they_were(server: EmbeddedServer, values: list[str |
 
 
 def test_numbers_and_ids_come_back_as_they_were(server: EmbeddedServer) -> None:
-    ids: list[UUID] = [uuid4(), uuid4()]
+    ids = [EntityText(str(uuid4())), EntityText(str(uuid4()))]
     with psycopg.connect(server.dsn) as conn:
         row = conn.execute("SELECT %s::bigint[], %s::uuid[]", (plain([1, -2]), plain(ids))).fetchone()
-    assert row == ([1, -2], ids)
+    assert row == ([1, -2], [UUID(i) for i in ids])

@@ -1,0 +1,69 @@
+"""Steps beside computing run in order, all of them before the block ends, and none after one that failed."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from agent.store.beside import Beside
+
+
+def test_steps_run_in_order_and_have_run_when_the_block_ends() -> None:
+    done: list[int] = []
+    beside = Beside()
+    for _ in range(2):
+        with beside:
+            for n in range(20):
+                beside.run(lambda n=n: done.append(n))  # type: ignore[misc]
+    assert done == [*range(20), *range(20)]
+
+
+def test_the_caller_goes_on_while_a_step_runs() -> None:
+    let_go = threading.Event()
+    with Beside() as beside:
+        beside.run(lambda: let_go.wait(30))
+        let_go.set()  # would never be reached if the step held the caller up
+
+
+def test_the_first_failure_is_raised_and_nothing_follows_it() -> None:
+    done: list[str] = []
+    beside = Beside()
+
+    def fail() -> None:
+        raise ValueError("the second")
+
+    def work() -> None:
+        with beside:
+            beside.run(lambda: done.append("first"))
+            beside.run(fail)
+            beside.run(lambda: done.append("third"))
+
+    with pytest.raises(ValueError, match="the second"):
+        work()
+    assert done == ["first"]
+    with beside:
+        beside.run(lambda: done.append("again"))
+    assert done == ["first", "again"]
+
+
+def test_a_failure_of_the_caller_waits_for_the_step_in_hand_and_drops_the_rest() -> None:
+    running, let_go = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def slow() -> None:
+        running.set()
+        let_go.wait(30)
+        done.append("slow")
+
+    def work() -> None:
+        with Beside() as beside:
+            beside.run(slow)
+            beside.run(lambda: done.append("never"))
+            assert running.wait(30)
+            threading.Timer(0.05, let_go.set).start()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        work()
+    assert done == ["slow"]

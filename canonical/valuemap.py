@@ -6,9 +6,8 @@ A path names an output ("terms"), or a field of every element of a list output (
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 OnMissing = Literal["keep", "mandatory", "if_possible", "clear"]
 
@@ -22,8 +21,7 @@ class CodeMap(Protocol):
     def on_missing(self) -> OnMissing: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """A code that a map does not list. `blocks`: the entity must wait for a person (mandatory)."""
 
     path: str
@@ -32,8 +30,7 @@ class Gap:
     blocks: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
+class Mapped(NamedTuple):
     """A state after its maps, and what they could not map."""
 
     state: Mapping[str, Any]
@@ -72,7 +69,11 @@ def apply(state: Mapping[str, Any], uses: Mapping[str, str], maps: Mapping[str, 
             continue
         if result is None:
             result = dict(state)
-        result[head] = _apply_one(result[head], path, rest, map_name, maps[map_name], gaps)
+        value, code_map = result[head], maps[map_name]
+        if not rest and type(value) is str and value in code_map.values:
+            result[head] = code_map.values[value]
+        else:
+            result[head] = _apply_one(value, path, rest, map_name, code_map, gaps)
     return Mapped(state if result is None else result, tuple(gaps))
 
 

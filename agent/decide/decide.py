@@ -29,6 +29,7 @@ from canonical.ownership import Split
 
 Resolve = Callable[[str, Sequence[object]], EntityText]  # (entity, source key values) → entity id
 _EMPTY: Mapping[str, Any] = {}
+_NOT_FIELDS = ("key_", "ref_")
 
 
 def decide(
@@ -48,10 +49,11 @@ def _decide_one(
     if row.new is None:
         _gone(plan, row, txn, cause, out)
         return
-    fields = {name: value for name, value in row.new.items() if name[:4] not in ("key_", "ref_")}
+    fields = {name: value for name, value in row.new.items() if name[:4] not in _NOT_FIELDS}
     mapped = valuemap.apply(fields, plan.value_map_uses, plan.value_maps) if plan.value_map_uses else None
     if mapped is not None:
         fields = dict(mapped.state)
+    if mapped is not None and mapped.gaps:
         out.gaps.extend((gap.map_name, gap.path, gap.code) for gap in mapped.gaps)
         if mapped.blocked:
             blocking = next(gap for gap in mapped.gaps if gap.blocks)
@@ -147,7 +149,7 @@ def _command(
 def _judge(split: Split, changed: frozenset[str]) -> tuple[str, str, list[str]]:
     """(command state, reason, held fields among the changed ones)."""
     held = [name for name in split.held if name in changed]
-    if any(name in changed for name in split.owned):
+    if not changed.isdisjoint(split.owned):
         return "waiting", "", held
     if held:
         return "parked", f"no owner for {', '.join(held)}", held
@@ -183,7 +185,7 @@ def _changed(row: EntityChange) -> frozenset[str]:
     if row.old is None:
         return frozenset(new)
     old = row.old
-    return frozenset(name for name, value in new.items() if old.get(name) != value)
+    return frozenset([name for name, value in new.items() if old.get(name) != value])
 
 
 def _canonical_old(plan: EntityPlan, old: Mapping[str, Any] | None) -> Mapping[str, Any]:

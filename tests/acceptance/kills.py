@@ -102,9 +102,12 @@ def agent_round(
 
 def postmaster_round(
     estate: Estate, which: str, seed: int, *, kills: int = 1, entry: Sequence[str] = AGENT,
-    weights: Mapping[str, float] = HARD, patience: float = 60.0,
+    weights: Mapping[str, float] = HARD, patience: float = 60.0, while_out: bool = False,
 ) -> Report:  # fmt: skip
-    """SIGKILL the postmaster of the store or of the source under work; the agent must live through it."""
+    """SIGKILL the postmaster of the store or of the source under work; the agent must live through it.
+
+    while_out: not before commands are on their way to the ERP.
+    """
     report = Report(f"{which} postmaster", seed)
     server = estate.servers.store if which == "store" else estate.servers.source
     agent = estate.start(entry=entry)
@@ -112,6 +115,8 @@ def postmaster_round(
         for n in range(kills):
             must_work(estate, f"before kill {n + 1}")
             users.go_on(3 + seed % 7)
+            if while_out:
+                wait_until("commands are on their way", lambda: _out(estate) > 0)
             report.out_at_kill += _out(estate)
             server.crash()
             report.kills += 1

@@ -7,6 +7,8 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -56,6 +58,22 @@ class Server:
             admin.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
                           " WHERE database = %s", (name,))  # fmt: skip
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def set(self, settings: Mapping[str, str]) -> Iterator[None]:
+        """Other settings for a while, of those that need no restart; it may be crashed meanwhile."""
+        changes = [f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings.items()]
+        self._configure(changes)
+        try:
+            yield
+        finally:
+            self._configure([f"ALTER SYSTEM RESET {name}" for name in settings])
+
+    def _configure(self, changes: Sequence[str]) -> None:
+        if changes:
+            with psycopg.connect(self.dsn, autocommit=True) as admin:
+                for change in (*changes, "SELECT pg_reload_conf()"):
+                    admin.execute(change.encode())
 
     def crash(self) -> None:
         """SIGKILL the postmaster, and wait until its children have noticed and gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -27,6 +28,22 @@ def _aside() -> psycopg.Connection[Any]:
     return psycopg.connect(os.environ["ESTATE_STORE"], autocommit=True)
 
 
+def _ask(dsn: str, question: str) -> int:
+    with psycopg.connect(dsn) as conn:
+        row = conn.execute(question.encode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _patiently(what: str, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for what makes the damage certain; without it the case would be one of chance."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            raise AssertionError(f"sabotage: {what} in vain")
+        time.sleep(0.005)
+
+
 def _without_lock(module: Any, name: str) -> None:
     statements = dict(module._SQL)
     statements[name] = statements[name].replace(
@@ -40,13 +57,19 @@ def _like(example: str | bytes, text: str) -> Any:
 
 
 def acknowledged_before_the_commit() -> None:
-    """The source is told that a batch is durable before it is."""
+    """The source is told that a batch is durable before it is, and has heard it before anything else happens."""
+
+    def heard(capture: Any, position: int) -> bool:
+        question = f"SELECT confirmed_flush_lsn - '0/0' FROM pg_replication_slots WHERE slot_name = '{capture._slot}'"
+        return _ask(capture._dsn, question) > position
 
     def follow(self: CaptureLoop, stream: Intake, capture: Any) -> None:
         for batch in capture.stream(stream.state.resume()):
             if batch.slices:
                 capture.acknowledge(batch.end_pos)
                 capture._stream._send_status()
+                end = int(batch.end_pos)
+                _patiently("waited for the slot to move", lambda end=end: heard(capture, end))  # type: ignore[misc]
             capture.acknowledge(CommitPos(self._append(stream, batch)))
             if self._stop.is_set():
                 return
@@ -132,12 +155,29 @@ def resumed_at_the_present() -> None:
     stream = PostgresCapture.stream
 
     def from_now(self: PostgresCapture, resume: ResumePoint) -> Iterator[CaptureBatch]:
-        with psycopg.connect(self._dsn) as conn:
-            row = conn.execute("SELECT pg_current_wal_insert_lsn() - '0/0'").fetchone()
-        assert row is not None
-        return stream(self, ResumePoint(CommitPos(int(row[0]))))
+        now = _ask(self._dsn, "SELECT pg_current_wal_insert_lsn() - '0/0'")
+        return stream(self, ResumePoint(CommitPos(now)))
 
     instead(PostgresCapture, "stream", from_now)
+
+
+def reconnected_at_the_present() -> None:
+    """The same when a connection was lost: the first stream of the process begins where it should."""
+    stream = PostgresCapture.stream
+    resumed_at_the_present()
+    from_now, begun = PostgresCapture.stream, []
+
+    def late(self: PostgresCapture, resume: ResumePoint) -> Iterator[CaptureBatch]:
+        begun.append(resume)
+        if len(begun) == 1:
+            return stream(self, resume)
+        # Users are at work: what they commit meanwhile is what is lost.
+        counter = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+        wanted = _ask(self._dsn, counter) + 10
+        _patiently("waited for transactions", lambda: _ask(self._dsn, counter) >= wanted)
+        return from_now(self, resume)
+
+    instead(PostgresCapture, "stream", late)
 
 
 def huge_transaction_taken_for_whole() -> None:
@@ -204,7 +244,7 @@ GUARDS: dict[str, Callable[[], None]] = {
     f.__name__: f
     for f in (
         acknowledged_before_the_commit, acknowledged_early_and_unchecked, intake_position_first, intake_position_later,
-        snapshot_resumed, resumed_at_the_present, huge_transaction_taken_for_whole, derive_position_first,
-        derive_position_later,
+        snapshot_resumed, resumed_at_the_present, reconnected_at_the_present, huge_transaction_taken_for_whole,
+        derive_position_first, derive_position_later,
     )
 }  # fmt: skip

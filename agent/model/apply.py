@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from agent.model.commands import Call, Json, Record
 from agent.model.ids import CommandId, EntityId, ObjectName, TargetName
@@ -35,8 +36,7 @@ class TargetSpec:
         return cls(TargetName(name), objects, dict(config.objects), config.legal_entities, limits, remedies)
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedCall:
+class ClaimedCall(NamedTuple):
     """A call whose intent is durable. more: the command needs another call after it."""
 
     call: Call
@@ -44,8 +44,7 @@ class ClaimedCall:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedRequest:
+class ClaimedRequest(NamedTuple):
     """One HTTP request's worth of claimed calls, under one lease."""
 
     request_id: int

@@ -11,15 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.model.ids import CallId, CommandId, EntityId, ObjectName, TargetName
 
 Json = Mapping[str, Any]  # JSON with Decimal for every number that has a fraction; dates as ISO texts
 
 
-@dataclass(frozen=True, slots=True)
-class RecordKey:
+class RecordKey(NamedTuple):
     """The line that commands of one record never leave and never overtake each other in."""
 
     target: TargetName
@@ -60,8 +59,7 @@ class Reference:
     deferrable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One row of coexist.command as apply sees it."""
 
     command_id: CommandId
@@ -91,8 +89,7 @@ class Document:
     agreed: Json = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One row of coexist.record: what both sides last held in common."""
 
     key: RecordKey
@@ -115,8 +112,7 @@ class Action(StrEnum):
     REVERSE = "reverse"  # undo a posted document where the target has an action for it
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A write to be performed: complete, so that sending needs nothing else. `body` is native (profile applied).
 
     children: for a document, native bodies of its lines to be written in the same changeset, by entity set.
@@ -136,8 +132,7 @@ class Call:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ChildWrite:
+class ChildWrite(NamedTuple):
     """One line write inside a document's changeset."""
 
     action: Action
@@ -157,8 +152,7 @@ class ResultKind(StrEnum):
     UNKNOWN = "unknown"  # sent, and no answer that says what happened
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
+class CallResult(NamedTuple):
     """What a target said about one call."""
 
     call_id: CallId

@@ -36,6 +36,7 @@ from agent.store.jsonb import dumps, loads
 from agent.store.queries import queries
 
 _SQL = queries("agent.outbox", "claim")
+_KIND = {kind.value: kind for kind in CommandKind}
 
 
 class _Taken(NamedTuple):
@@ -285,7 +286,7 @@ def _read(target: TargetSpec, row: Sequence[Any]) -> _Taken:
         read_documents(documents),
     )
     command = Command(
-        CommandId(command_id), key, CommandKind(kind), step, loads(wanted), _references(refs), own,
+        CommandId(command_id), key, _KIND[kind], step, loads(wanted), _references(refs), own,
         historical, attempts, legal_entity, defer, correlation, event_id,
     )  # fmt: skip
     return _Taken(record, command, call_id is not None, next_call, earlier)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.model.commands import Action, ChildWrite, Command, Json, Record
 from agent.profile import changed_children, changed_fields
 from cdc_config.profile import ObjectProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """One write. progress: what the record becomes once it is accepted (agent/outcome/sql reads it):
 
     lifecycle, agreed (merged into the record's; replaces it when `reset`), documents (the whole list) and
@@ -29,8 +28,7 @@ class Send:
     marker: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """Nothing to send. Suppressed if nothing ever was, else applied."""
 
     reason: str
@@ -56,8 +54,7 @@ class Park:
 Planned = Send | Done | Wait | Park
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One command in hand: all normalised and resolved. deferred: reference fields left out for now."""
 
     record: Record

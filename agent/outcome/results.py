@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.model.apply import ClaimedCall, TargetSpec
 from agent.model.commands import CallResult, CommandState, ResultKind
@@ -18,8 +17,7 @@ _TARGET_WIDE = frozenset({None, 429, 503})
 Chance = Callable[[], float]  # 0 ≤ x < 1
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """One row for the recording statement, and the exception to open, if any."""
 
     row: dict[str, Any]

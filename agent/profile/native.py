@@ -16,6 +16,8 @@ from agent.profile.normalise import fit_lines
 from agent.profile.values import Field
 from cdc_config.profile import ObjectProfile
 
+_ABSENT = object()
+
 
 class NativeDocument(NamedTuple):
     """A whole record to create: the header's body (key fields included) and its lines, to be sent
@@ -84,11 +86,8 @@ def native_children(
 def changed_fields(obj: ObjectProfile, agreed: Json, wanted: Json) -> dict[str, Any]:
     """Header fields of `wanted` that differ from `agreed` (both normalised). Absent from `wanted` means: not
     ours."""
-    return {
-        f.name: wanted[f.name]
-        for f in compiled(obj).fields
-        if f.name in wanted and (f.name not in agreed or agreed[f.name] != wanted[f.name])
-    }
+    names = compiled(obj).names
+    return {n: v for n, v in wanted.items() if n in names and agreed.get(n, _ABSENT) != v}
 
 
 def changed_children(

@@ -129,19 +129,22 @@ class ODataV4:
     def result(self, planned: Planned, answers: Sequence[Answer | None], now: datetime) -> CallResult:
         """What the answers to a call's operations say; one refusal refuses all of them (a changeset)."""
         call = planned.call
+        first = answers[0]
+        if len(answers) == 1 and first is not None and first.status == 204 and not self._must_name(call):
+            token = first.headers.get("etag") or None
+            return CallResult(call.call_id, ResultKind.ACCEPTED, None, token, first.status)
         refused = next((a for a in answers if a is not None and not 200 <= a.status < 300), None)
         if refused is not None:
             return self.refusal(call, refused, now)
         if any(a is None for a in answers):
             return unknown(call, "no_answer", "the answer does not say what became of this call")
-        first = answers[0]
         pairs = zip(planned.operations, answers, strict=True)
         if first is None or not all(a is not None and _makes_sense(o, a) for o, a in pairs):
             return unknown(
                 call, "nonsense", "the answer is not what this protocol answers", first and first.status
             )
         native_id = self._native_id(call, first)
-        if native_id is None and call.action is Action.CREATE and self._numbered(call):
+        if native_id is None and self._must_name(call):
             return unknown(
                 call, "nonsense", "the answer does not name the record that was created", first.status
             )
@@ -157,12 +160,13 @@ class ODataV4:
             call.call_id, verdict.kind, None, None, answer.status, verdict.code, verdict.message, moment
         )
 
-    def _numbered(self, call: Call) -> bool:
-        return self._profile.objects[call.key.object].server_key is not None
+    def _must_name(self, call: Call) -> bool:
+        """Whether the answer must say under which number the record was created."""
+        return call.action is Action.CREATE and self._profile.objects[call.key.object].server_key is not None
 
     def _native_id(self, call: Call, answer: Answer) -> str | None:
         server_key = self._profile.objects[call.key.object].server_key
-        if server_key is None or call.action is not Action.CREATE:
+        if server_key is None or not self._must_name(call):
             return None
         try:
             value = orjson.loads(answer.body)[server_key]

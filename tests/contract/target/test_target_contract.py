@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -43,10 +42,10 @@ async def test_many_calls_go_in_few_requests_and_come_back_in_order(erp: Estate)
 async def test_a_token_from_a_write_serves_the_next_and_a_stale_one_is_a_conflict(erp: Estate) -> None:
     (made,) = await erp.sent(erp.customer("C1"))
     update = erp.call("customer", Action.UPDATE, external_key={"PartyNumber": "C1"}, body={"City": "Bonn"})
-    (first,) = await erp.sent(replace(update, token=made.token))
+    (first,) = await erp.sent(update._replace(token=made.token))
     assert first.kind == "accepted"
     assert first.token not in (None, made.token)
-    (stale,) = await erp.sent(replace(update, token=made.token))
+    (stale,) = await erp.sent(update._replace(token=made.token))
     (missing,) = await erp.sent(update)
     assert (stale.kind, stale.code) == ("conflict", "version_stale")
     assert (missing.kind, missing.code) == ("conflict", "version_missing")
@@ -69,7 +68,7 @@ async def test_creating_what_exists_and_updating_what_is_gone_are_conflicts(erp:
 
 async def test_one_refused_call_in_a_batch_leaves_the_others_alone(erp: Estate) -> None:
     calls = [erp.customer(f"C{n}") for n in range(20)]
-    calls[7] = replace(calls[7], body={**calls[7].body, "NoSuchField": "x"})
+    calls[7] = calls[7]._replace(body={**calls[7].body, "NoSuchField": "x"})
     results = await erp.sent(*calls)
     assert [n for n, r in enumerate(results) if r.kind != "accepted"] == [7]
     assert (results[7].kind, results[7].code) == ("park", "unknown_field")
@@ -119,18 +118,18 @@ async def test_a_document_and_its_lines_are_one_write_then_posted_and_frozen(erp
     assert posted.kind == "accepted", posted
     (found,) = await erp.target.find(key_of("invoice"), draft.external_key, None)
     assert (found.lifecycle, len(found.native["lines"])) == ("posted", 2)
-    (again,) = await erp.sent(replace(post, token=None))
+    (again,) = await erp.sent(post._replace(token=None))
     assert (again.kind, again.code) == ("conflict", "already_posted")
     update = erp.call("invoice", Action.UPDATE, external_key=draft.external_key, body={"Reference": "x"})
-    (frozen,) = await erp.sent(replace(update, token=found.token))
+    (frozen,) = await erp.sent(update._replace(token=found.token))
     assert (frozen.kind, frozen.code) == ("conflict", "posted")
 
 
 async def test_a_document_with_one_bad_line_leaves_nothing_behind(erp: Estate) -> None:
     await erp.with_customer()
     good, bad = erp.invoice("I1", "1.00"), erp.invoice("I2", "1.00", "2.00")
-    line = replace(bad.children[1], body={**bad.children[1].body, "LineNumber": 0})
-    results = await erp.sent(good, replace(bad, children=(bad.children[0], line)), erp.invoice("I3", "1.00"))
+    line = bad.children[1]._replace(body={**bad.children[1].body, "LineNumber": 0})
+    results = await erp.sent(good, bad._replace(children=(bad.children[0], line)), erp.invoice("I3", "1.00"))
     assert kinds(results) == ["accepted", "park", "accepted"]
     assert await erp.target.find(key_of("invoice"), bad.external_key, None) == []
 

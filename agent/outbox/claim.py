@@ -264,9 +264,8 @@ def _row(request_id: int, call: Call, send: Send) -> _Row:
 
 
 def _columns(rows: Sequence[_Row]) -> dict[str, str]:
-    numbers = ("calls", "requests", "commands")
-    columns = zip(_Row._fields, zip(*rows, strict=True), strict=True)
-    return {name: (arrays.plain if name in numbers else arrays.texts)(values) for name, values in columns}
+    columns = zip(*rows, strict=True)
+    return {name: arrays.column(values) for name, values in zip(_Row._fields, columns, strict=True)}
 
 
 def _read(target: TargetSpec, row: Sequence[Any]) -> _Taken:

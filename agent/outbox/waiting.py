@@ -12,6 +12,7 @@ import psycopg
 from agent.model.commands import CommandState as S
 from agent.outbox.lifecycle import Event, after, from_states
 from agent.outbox.references import RefKey, strongly_connected
+from agent.store import arrays
 from agent.store.jsonb import loads
 from agent.store.queries import queries
 
@@ -21,7 +22,7 @@ _CYCLE_LIMIT = 20_000
 
 async def unblock(conn: psycopg.AsyncConnection[Any], target: str, entities: Sequence[UUID]) -> int:
     """Look anew at whatever waits for these entities."""
-    cursor = await conn.execute(_SQL["unblock"], {"target": target, "entities": [str(e) for e in entities]})
+    cursor = await conn.execute(_SQL["unblock"], {"target": target, "entities": arrays.column(list(entities))})
     return cursor.rowcount
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import psycopg
 from agent.failpoints import failpoint
 from agent.model.apply import ClaimedCall, Recorded, TargetSpec
 from agent.model.commands import Action, CallResult, CommandState, ResultKind
+from agent.model.ids import EntityId
 from agent.outcome.results import Chance, Verdict, judge
 from agent.store import arrays
 from agent.store.jsonb import dumps
@@ -39,7 +40,7 @@ async def record(
     base = {"target": target.name, "now": now}
     async with conn.transaction():
         moved = await _move(conn, verdicts, now)
-        await _follow_up(conn, target, verdicts, moved, now)
+        await _follow_up(conn, target, results, verdicts, moved, now)
         await conn.execute(_SQL["close_requests"], {"requests": list(requests), "now": now})
         if exceptions:
             await conn.execute(_SQL["open_exceptions"], base | {"rows": dumps(exceptions)})
@@ -52,52 +53,46 @@ async def record(
         failpoint("between-calls")
     return Recorded(
         len(moved),
-        _moved_on(results, moved),
+        _moved_on(results, verdicts, moved),
         min((v.due for v in verdicts if v.due is not None and _retried(v)), default=None),
         max(holds, default=None),
         f"{stop.code}: {stop.message}" if stop else "",
     )
 
 
-async def _move(
-    conn: psycopg.AsyncConnection[Any], verdicts: Sequence[Verdict], now: datetime
-) -> list[tuple[Any, ...]]:
+async def _move(conn: psycopg.AsyncConnection[Any], verdicts: Sequence[Verdict], now: datetime) -> set[int]:
+    """The calls whose commands moved."""
     if not verdicts:
-        return []
+        return set()
     args = {"now": now, "from": _FROM, "from_late": _FROM_LATE}
     cursor = await conn.execute(_SQL["record"], args | _columns([v.row for v in verdicts]))
-    return await cursor.fetchall()
+    row = await cursor.fetchone()
+    return set(row[0] or ()) if row else set()
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """One array text per column."""
+    """One array text per column. No text of the store holds a NUL, and whatever an answer says must be recorded."""
     columns = zip(*[row.values() for row in rows], strict=True)
-    return {name: _array(values) for name, values in zip(rows[0], columns, strict=True)}
-
-
-def _array(values: Sequence[Any]) -> str:
-    some = next((value for value in values if value is not None), None)
-    if some is None or isinstance(some, int):  # booleans too; nothing in them needs a quote
-        return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
-    if isinstance(some, datetime):
-        values = [value and value.isoformat() for value in values]
-    # No text of the store holds a NUL, and whatever an answer says must be recorded.
-    return arrays.texts(values).replace("\x00", "\ufffd")
+    return {n: arrays.column(v).replace("\x00", "\ufffd") for n, v in zip(rows[0], columns, strict=True)}
 
 
 async def _follow_up(
     conn: psycopg.AsyncConnection[Any],
     target: TargetSpec,
+    results: Sequence[tuple[ClaimedCall, CallResult]],
     verdicts: Sequence[Verdict],
-    moved: Sequence[Sequence[Any]],
+    moved: Set[int],
     now: datetime,
 ) -> None:
-    applied = [row[1] for row in moved if row[2] == CommandState.APPLIED]
+    calls = [claimed.call for claimed, _ in results]
+    judged = [(call, verdict.row) for call, verdict in zip(calls, verdicts, strict=True)]
+    applied = [
+        c.key.entity_id for c, row in judged if row["to"] == CommandState.APPLIED and c.call_id in moved
+    ]
     if applied:
-        args = {"target": target.name, "entities": applied, "now": now}
+        args = {"target": target.name, "entities": arrays.column(applied), "now": now}
         await conn.execute(_SQL["close_exceptions"], args)
-    there = {row[0] for row in moved}
-    stale = [v.row["call_id"] for v in verdicts if v.row["happened"] and v.row["call_id"] not in there]
+    stale = [call.call_id for call, row in judged if row["happened"] and call.call_id not in moved]
     if stale:
         await conn.execute(_SQL["stale"], {"calls": stale})
 
@@ -107,14 +102,15 @@ def _retried(verdict: Verdict) -> bool:
 
 
 def _moved_on(
-    results: Sequence[tuple[ClaimedCall, CallResult]], moved: Sequence[Sequence[Any]]
-) -> tuple[Any, ...]:
+    results: Sequence[tuple[ClaimedCall, CallResult]], verdicts: Sequence[Verdict], moved: Set[int]
+) -> tuple[EntityId, ...]:
     """Entities that others may have waited for: a line that ended, a record that is there (or posted) now."""
-    calls = {claimed.call.call_id: (claimed, result) for claimed, result in results}
     found = []
-    for call_id, entity_id, to in moved:
-        claimed, result = calls[call_id]
-        appeared = claimed.call.action in (Action.CREATE, Action.POST) and result.kind is ResultKind.ACCEPTED
-        if to == CommandState.APPLIED or appeared:
-            found.append(entity_id)
+    for (claimed, result), verdict in zip(results, verdicts, strict=True):
+        call = claimed.call
+        if call.call_id not in moved:
+            continue
+        appeared = call.action in (Action.CREATE, Action.POST) and result.kind is ResultKind.ACCEPTED
+        if verdict.row["to"] == CommandState.APPLIED or appeared:
+            found.append(call.key.entity_id)
     return tuple(found)

@@ -53,12 +53,12 @@ WITH v AS MATERIALIZED (
     FROM changed WHERE action = 'create'
     ON CONFLICT DO NOTHING
 )
-SELECT m.call_id, m.entity_id, m."to" FROM moved m
+SELECT array_agg(m.call_id) FROM moved m
 
 -- name: close_exceptions
 UPDATE coexist.exception
 SET state = 'closed', closed_at = %(now)s, closed_by = 'agent', close_reason = 'applied'
-WHERE entity_id = ANY(%(entities)s) AND target = %(target)s AND stage = 'apply' AND state = 'open'
+WHERE entity_id = ANY(%(entities)s::uuid[]) AND target = %(target)s AND stage = 'apply' AND state = 'open'
 
 -- name: stale
 -- Done, but its command has moved on without knowing: read before anything else is planned.

@@ -368,11 +368,13 @@ class Deriver:
         for n in twins:
             evaluation.broken.append((found[n].key, found[n].txn_no, "twin_key", _TWIN))
         found = [d for n, d in enumerate(found) if n not in twins]
-        ids = self._keys.ids_for_new(tables.mapping.entity, found)
+        ids, held = self._keys.ids_for_new(tables, found)
+        again = held if cause != "live" else set()  # derived anew without its state: no new entity for that
         changes = [
             EntityChange(
                 EVICTED if n < len(evicted) else GONE if d.number is None else d.number,
-                self._keys.key_text(d.key), d.entity_id or ids[n], d.txn_no, d.own, d.old, d.new, d.entity_id is not None,
+                self._keys.key_text(d.key), d.entity_id or ids[n], d.txn_no, d.own, d.old, d.new,
+                d.entity_id is not None or n in again,
             )
             for n, d in enumerate(found)
         ]  # fmt: skip

@@ -59,16 +59,22 @@ class SourceKeys:
             doubled |= {n for n, key in named.items() if key in borne}
         return doubled
 
-    def ids_for_new(self, entity: str, found: Sequence[Difference]) -> dict[int, EntityText]:
-        """Index in `found` → id for entities without a state row; keys already left by a key change get the next generation."""
+    def ids_for_new(
+        self, tables: MappingTables, found: Sequence[Difference]
+    ) -> tuple[dict[int, EntityText], set[int]]:
+        """Index in `found` → id for entities without a state row; keys already left by a key change get the next generation.
+
+        Besides, which of them had their id before.
+        """
+        entity = tables.mapping.entity
         named = {n: self.key_text(d.key) for n, d in enumerate(found) if d.entity_id is None}
         if not named:
-            return {}
+            return {}, set()
         # A key without a state row may have its id already: the entity was an exception when it was first seen.
         current = dict(self._conn.execute(
-            _SQL["current_ids"], (entity, self._source, list(named.values())), prepare=True).fetchall())  # fmt: skip
+            tables.text("current_ids"), (entity, self._source, list(named.values())), prepare=True).fetchall())  # fmt: skip
         held = {n: current[key] for n, key in named.items() if key in current}
-        return held | self._new_ids(entity, found, {n: key for n, key in named.items() if n not in held})
+        return held | self._new_ids(entity, found, {n: k for n, k in named.items() if n not in held}), set(held)
 
     def _new_ids(
         self, entity: str, found: Sequence[Difference], wanted: dict[int, str]

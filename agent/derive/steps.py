@@ -89,15 +89,15 @@ class StepCutter:
         arrays = ", ".join(f"%s::{k.type_name}[]" for k in mapping.key)
         names = ", ".join(f"k{n}" for n in range(len(columns)))
         on = " AND ".join(f"r.{quote(c)} = k.k{n}" for n, c in enumerate(columns))
-        split = [key.split("\x1f") for key in keys]
-        texts = ", ".join(f"k.k{n}::text" for n in range(len(columns)))
+        listed = list(keys)
+        split = [key.split("\x1f") for key in listed]
         rows = self._conn.execute(
-            f"SELECT ARRAY[{texts}], r.{quote(watched.step_column)}::text FROM unnest({arrays}) AS k ({names})"
+            # By its place in the list: a key read back as text may look other than the source wrote it.
+            f"SELECT k.place, r.{quote(watched.step_column)}::text FROM unnest({arrays}) WITH ORDINALITY AS k ({names}, place)"
             f" JOIN {live} r ON {on}".encode(),
             [[parts[n] for parts in split] for n in range(len(columns))], prepare=True,
         ).fetchall()  # fmt: skip
-        by_stripped = {tuple(p.rstrip() for p in key.split("\x1f")): key for key in keys}
-        return {by_stripped[tuple(p.rstrip() for p in parts)]: step for parts, step in rows}
+        return {listed[place - 1]: step for place, step in rows}
 
     def _columns_of(self, relation_id: int) -> list[str]:
         found = self._columns.get(relation_id)

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from agent.errors import MappingError
 from agent.model.mapping import KEYS, CompiledMapping
 from agent.store.queries import queries
 
@@ -149,6 +150,7 @@ class MappingTables:
             conn.execute(f"CREATE TABLE {self.state} {shape} WITH (fillfactor = 85)".encode())
             conn.execute(f"CREATE UNIQUE INDEX ON {self.state} (_id)".encode())
             return
+        self._refuse_other_key(conn, present)
         old = self.state[:-1] + '.old"'
         name = old.rpartition(".old")[0].rpartition('."')[2] + ".old"
         conn.execute(f"ALTER TABLE {self.state} RENAME TO {quote(name)}".encode())
@@ -159,3 +161,15 @@ class MappingTables:
             conn.execute(f"INSERT INTO {self.state} ({listed}) SELECT {listed} FROM {old}".encode())
         conn.execute(f"DROP TABLE {old}".encode())
         conn.execute(f"CREATE UNIQUE INDEX ON {self.state} (_id)".encode())
+
+    def _refuse_other_key(self, conn: psycopg.Connection[Any], present: dict[str, str]) -> None:
+        if all(k in present for k in self.key_names):
+            return
+        row = conn.execute(f"SELECT count(*) FROM {self.state} WHERE NOT _deleted".encode()).fetchone()
+        if row is not None and row[0]:
+            raise MappingError(
+                f"the key of {self.mapping.name} is now {', '.join(self.key_names)}: its {row[0]} entities could not be"
+                " told from new ones, and each would be written to the targets a second time",
+                where=f"mapping {self.mapping.name}",
+                remedy="keep the key columns; entities under another key are another mapping of another entity",
+            )

@@ -182,15 +182,10 @@ class Mirror:
         """Merge a completed snapshot (one transaction at position `pos`) and sweep rows that are gone."""
         span = self._range(first, last)
         counts = RowCounts()
-        seen: set[TableName] = set()
         for row in self._conn.execute(_SQL["groups"], span.params()).fetchall():
             st = self._statements_of(row[0])
-            part = StagedTable(st.table, row[0], st, *row[1:])
-            seen.add(part.table.name)
-            self._snapshot_table(span, pos, part, counts)
-        for table in self.tables.values():
-            if table.name not in seen:
-                self._sweep(table, span, pos, counts)
+            self._snapshot_table(span, pos, StagedTable(st.table, row[0], st, *row[1:]), counts)
+        self._sweep(span, pos, counts)
         self._write(counts)
         return counts
 
@@ -206,11 +201,17 @@ class Mirror:
         merged = self._conn.execute(part.statements.text("snapshot_merge"), params).rowcount
         older = self._one(part.statements.text("snapshot_older"), params) if merged != part.rows else 0
         counts.items.update(merged=merged, older=older, held=part.held)
-        self._sweep(part.table, span, pos, counts)
 
-    def _sweep(self, table: MirrorTable, span: Range, pos: int, counts: RowCounts) -> None:
-        text = _SQL["sweep"].format_map({"rows": table.rows}).encode()
-        counts.effects["swept"] += self._conn.execute(text, span.params(pos=pos)).rowcount
+    def _sweep(self, span: Range, pos: int, counts: RowCounts) -> None:
+        """What the snapshot no longer has is gone; but a row of it that could not be read is there all the same."""
+        relations = [r[0] for r in self._conn.execute(_SQL["held_relations"], span.params()).fetchall()]
+        held = {(st := self._statements_of(r)).table.name: (r, st) for r in relations}
+        for table in self.tables.values():
+            relation, statements = held.get(table.name, (0, None))
+            but = statements.text("but_held").decode() if statements else ""
+            text = _SQL["sweep"].format_map({"rows": table.rows, "but_held": but}).encode()
+            done = self._conn.execute(text, span.params(pos=pos, relation=relation))
+            counts.effects["swept"] += done.rowcount
 
     # ------------------------------------------------------------------------------------------------ isolating
 

@@ -63,6 +63,7 @@ class TableStatements:
             "new_key_texts": ", ".join(f"i.new_values[{self._position[c.name]}]" for c in self._keys),
             "held_key": self._key_text("(coalesce(new_values, old_values))[{position}]"),
             "staged_key": self._key_text("coalesce(f._vals[{position}], f.{name}::text)"),
+            "row_key": self._key_text("m.{name}::text"),
             "old_probe": ", ".join(self._cast("_old", c) for c in self._keys),
             "staged_is_row": " AND ".join(f"f.{quote(c.name)} = m.{quote(c.name)}" for c in self._keys),
             "row_is_read": " AND ".join(

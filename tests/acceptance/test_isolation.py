@@ -149,6 +149,14 @@ class Feed:
         self._line.drain()
         assert self._line.wrong() == []
 
+    def snapshot_again(self, rows: list[RowChange]) -> None:
+        """All of the table anew, derived to the end."""
+        self._line.intake.begin_snapshot()
+        self._append(rows, snapshot=True)
+        self._line.make_deriver([ARCUST])
+        self._line.drain()
+        assert self._line.wrong() == []
+
     def _append(self, changes: Any, *, snapshot: bool = False) -> None:
         self._position += 10
         piece = TransactionSlice(
@@ -226,6 +234,26 @@ def test_a_row_that_breaks_is_held_as_it_was_before_and_deleting_it_closes_its_e
     feed.send([RowChange(ARCUST.ref, "d", key, None)])
     assert line.exceptions() == ()
     assert line.ask("SELECT kind FROM coexist.command ORDER BY command_id DESC LIMIT 1") == [("delete",)]
+
+
+@pytest.mark.parametrize(
+    "broken", [{"nm": "one\x00two"}, {"since": "0000-00-00"}], ids=["held at COPY", "held at merge"]
+)
+def test_another_snapshot_deletes_what_is_gone_but_not_what_it_could_not_read(
+    broken: dict[str, Value], new_line: NewLine
+) -> None:
+    line = new_line()
+    feed = Feed(line)
+    feed.send([RowChange(ARCUST.ref, "c", None, row(n)) for n in (1, 2, 3)])
+    feed.snapshot_again([RowChange(ARCUST.ref, "r", None, row(1)), RowChange(ARCUST.ref, "r", None, row(2, **broken))])
+    deleted = line.ask(
+        "SELECT key_cust_no::text FROM state_finance.customer s JOIN coexist.command c ON c.entity_id = s._id"
+        " WHERE c.kind = 'delete'"
+    )
+    assert deleted == [("C00003",)]
+    feed.send([RowChange(ARCUST.ref, "u", None, row(2, nm="Legible"))])
+    assert wanted(line, 2)["name"] == "Legible"
+    assert line.exceptions() == ()
 
 
 def test_a_key_change_in_a_row_that_breaks_moves_nothing(new_line: NewLine) -> None:

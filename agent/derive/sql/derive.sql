@@ -145,10 +145,11 @@ WHERE k.entity = %s AND k.source = %s AND k.key_text = ANY (%s) AND k.valid_to I
 SELECT entity_id::text, count(*) FROM coexist.source_key WHERE entity_id = ANY (%s::uuid[]) GROUP BY entity_id
 
 -- name: current_ids
--- Ids of keys whose entity was never accepted: one that was has its state row, or its key means another by now.
+-- Ids of keys that no state row bears: of entities that were never accepted, and of all where the state was built anew or the
+-- mapping goes by another name. An id that was computed again would make a second record of each.
 SELECT k.key_text, k.entity_id::text FROM coexist.source_key k
 WHERE k.entity = %s AND k.source = %s AND k.key_text = ANY (%s) AND k.valid_to IS NULL
-  AND NOT EXISTS (SELECT 1 FROM coexist.journal j WHERE j.entity_id = k.entity_id)
+  AND NOT EXISTS (SELECT 1 FROM {state} s WHERE s._id = k.entity_id OFFSET 0)
 
 -- name: add_keys
 INSERT INTO coexist.source_key (entity, source, key_text, entity_id, valid_from, method)

@@ -145,6 +145,16 @@ WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.re
 -- name: sweep
 UPDATE {rows} m SET _deleted = true, _inc = %(inc)s, _pos = %(pos)s, _phase = 0, _ord = %(last)s
 WHERE NOT m._deleted AND (m._inc, m._pos, m._phase, m._ord) < (%(inc)s, %(pos)s, 0, %(first)s)
+{but_held}
+
+-- name: held_relations
+SELECT DISTINCT relation_id FROM coexist.held_row WHERE stream_id = %(stream)s AND seq BETWEEN %(first)s AND %(last)s
+
+-- name: but_held
+-- A row of the snapshot that is held is there all the same, only unreadable; and where not even its key could be read, it may be any.
+AND NOT EXISTS (SELECT 1 FROM coexist.held_row h
+                WHERE h.stream_id = %(stream)s AND h.seq BETWEEN %(first)s AND %(last)s AND h.relation_id = %(relation)s
+                  AND h.key_text IN ('', {row_key}))
 
 -- name: probe
 SELECT count(ROW({casts}, {old_probe})::text) FROM (

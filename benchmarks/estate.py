@@ -32,10 +32,16 @@ _DERIVED = """
     SELECT s.position > %s AND s.last_txn = d.txn_no AND d.baseline_done
            AND NOT EXISTS (SELECT 1 FROM coexist.dirty)
     FROM coexist.stream s JOIN coexist.derive_position d USING (stream_id)"""
+# Asked twenty times a second beside what is measured, so each part is a look into an index: a command is in flight while
+# its request is open.
 _QUIET = """
-    SELECT NOT EXISTS (SELECT 1 FROM coexist.command
-                       WHERE state IN ('in_flight', 'unknown') OR (state = 'waiting' AND blocked_on IS NULL))
-           AND (SELECT bool_and(baseline_done) FROM coexist.target)"""
+    SELECT bool_and(
+        t.baseline_done
+        AND NOT EXISTS (SELECT 1 FROM coexist.request q WHERE q.target = t.target AND q.closed_at IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM coexist.command c WHERE c.target = t.target AND c.state = 'unknown')
+        AND NOT EXISTS (SELECT 1 FROM coexist.command c
+                        WHERE c.target = t.target AND c.state = 'waiting' AND c.blocked_on IS NULL))
+    FROM coexist.target t"""
 
 
 class Estate:

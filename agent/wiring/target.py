@@ -40,10 +40,21 @@ async def exact_json(conn: psycopg.AsyncConnection[Any]) -> None:
     set_json_dumps(_dumps, conn)
 
 
+# Every statement of apply looks up by key. One that is planned while the store is almost empty would otherwise read
+# whole tables, and go on doing so when they are full.
+_BY_KEY = """SELECT set_config(name, 'off', false)
+             FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name"""
+
+
+async def _configure(conn: psycopg.AsyncConnection[Any]) -> None:
+    await exact_json(conn)
+    await conn.execute(_BY_KEY)
+
+
 def make_pool(dsn: str) -> AsyncConnectionPool[Any]:
     """The store's connections for one target's engine."""
     return AsyncConnectionPool(
-        dsn, min_size=2, max_size=6, open=False, configure=exact_json,
+        dsn, min_size=2, max_size=6, open=False, configure=_configure,
         kwargs={"autocommit": True, "application_name": "coexist apply", "connect_timeout": 10},
     )  # fmt: skip
 

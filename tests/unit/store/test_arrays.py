@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -32,7 +33,7 @@ def test_numbers_and_ids_come_back_as_they_were(server: EmbeddedServer) -> None:
 
 def test_a_column_of_any_type_comes_back_as_it_was(server: EmbeddedServer) -> None:
     moment = datetime(2026, 7, 1, 12, 0, 0, 5, UTC)
-    columns = {
+    columns: dict[str, list[list[Any]]] = {
         "bigint": [[7, None, 8], [7, 7], [None, None], []],
         "boolean": [[True, False, None], [True, True]],
         "timestamptz": [[None, moment], [moment, moment]],

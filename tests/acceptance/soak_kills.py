@@ -1,24 +1,31 @@
 """`python -m tests.acceptance.soak_kills [SEEDS]`: the kill matrix at length, with many kills in every run.
 
-COEXIST_SOAK (or the argument) is the number of seeds per point, 50 by default; COEXIST_SOAK_FROM the first of them;
-COEXIST_SOAK_POINTS a comma-separated choice of points. Prints one line per run and the totals; exit 4 when a run failed.
+A run is one point with one seed: several kills there, then both sides compared and the books balanced. COEXIST_SOAK (or the
+argument) is the number of seeds per point, 50 by default; COEXIST_SOAK_FROM the first of them; COEXIST_SOAK_POINTS a
+comma-separated choice of points; COEXIST_SOAK_WORKERS how many run side by side, each with servers of its own. Prints one line
+per run and the totals; exit 4 when a run failed.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
 import time
 import traceback
+from collections import Counter
+from collections.abc import Sequence
+from multiprocessing.sharedctypes import Synchronized
 
 from tests.acceptance.conftest import Running
 from tests.acceptance.kills import FAILPOINTS, POSTMASTERS, Report, agent_round, postmaster_round, verify
 from tests.support.estate import Estate, Servers
 
-KILLS = 4
+KILLS = 3
 ROUNDS_PER_ESTATE = 25  # the book grows with every round, and with it the time a comparison takes
 POINTS = [*(p.name for p in FAILPOINTS), *(f"{which} postmaster" for which in POSTMASTERS)]
+Task = tuple[str, int]  # point, seed
 
 
 def chosen_points() -> list[str]:
@@ -49,38 +56,68 @@ def run_one(name: str, seed: int, running: Running) -> Report:
     return report
 
 
+def work(tasks: Sequence[Task], following: Synchronized[int], results: multiprocessing.Queue[Counter[str]]) -> None:
+    """Run what nobody else has taken; the last thing told is that there is nothing left."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every process is ended on the way out
+    servers = Servers()
+    running = Running(servers)
+    runs = 0
+    try:
+        while True:
+            with following.get_lock():
+                number, following.value = following.value, following.value + 1
+            if number >= len(tasks):
+                break
+            if runs and runs % ROUNDS_PER_ESTATE == 0:
+                running.discard()
+            runs += 1
+            results.put(_told(*tasks[number], running))
+    finally:
+        running.discard()
+        servers.remove()
+        results.put(Counter({"ended": 1}))
+
+
+def _told(name: str, seed: int, running: Running) -> Counter[str]:
+    """One run, with a line about it."""
+    started = time.monotonic()
+    try:
+        report = run_one(name, seed, running)
+    except Exception:
+        print(f"FAILED {name} seed {seed}\n{traceback.format_exc()}", flush=True)
+        running.discard()
+        return Counter({"runs": 1, "failed": 1})
+    print(f"ok {name} seed {seed}: {report.kills} kills, {report.out_at_kill} commands out at them,"
+          f" {report.transactions} transactions, {report.resolved_by_hand} for a person,"
+          f" {time.monotonic() - started:.1f} s", flush=True)  # fmt: skip
+    return Counter({"runs": 1, "kills": report.kills, "by hand": report.resolved_by_hand})
+
+
 def main() -> int:
     """All points, all seeds."""
     seeds = int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("COEXIST_SOAK", "50"))
     first = int(os.environ.get("COEXIST_SOAK_FROM", "1"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every process is ended on the way out
-    servers = Servers()
-    running = Running(servers)
-    runs = kills = failures = by_hand = 0
+    points = chosen_points()
+    tasks = [(name, seed) for seed in range(first, first + seeds) for name in points]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    context = multiprocessing.get_context("spawn")
+    following, results = context.Value("q", 0), context.Queue()
+    count = int(os.environ.get("COEXIST_SOAK_WORKERS", min(2, os.cpu_count() or 1)))
+    workers = [context.Process(target=work, args=(tasks, following, results)) for _ in range(count)]
+    started, total = time.monotonic(), Counter[str]()
     try:
-        for seed in range(first, first + seeds):
-            for name in chosen_points():
-                if runs and runs % ROUNDS_PER_ESTATE == 0:
-                    running.discard()
-                runs += 1
-                started = time.monotonic()
-                try:
-                    report = run_one(name, seed, running)
-                except Exception:
-                    failures += 1
-                    print(f"FAILED {name} seed {seed}\n{traceback.format_exc()}", flush=True)
-                    running.discard()
-                    continue
-                kills += report.kills
-                by_hand += report.resolved_by_hand
-                print(f"ok {name} seed {seed}: {report.kills} kills, {report.out_at_kill} commands out at them,"
-                      f" {report.transactions} transactions, {report.resolved_by_hand} for a person,"
-                      f" {time.monotonic() - started:.1f} s", flush=True)  # fmt: skip
+        for worker in workers:
+            worker.start()
+        while total["ended"] < count:
+            total.update(results.get())
     finally:
-        running.discard()
-        servers.remove()
-    print(f"{runs} runs, {kills} kills, {by_hand} outcomes for a person, {failures} failed", flush=True)
-    return 4 if failures else 0
+        for worker in workers:
+            if total["ended"] < count:
+                worker.terminate()
+            worker.join()
+    print(f"{total['runs']} runs of {len(tasks)}, {total['kills']} kills, {total['by hand']} outcomes for a person,"
+          f" {total['failed']} failed, {time.monotonic() - started:.0f} s", flush=True)  # fmt: skip
+    return 0 if total["runs"] == len(tasks) and not total["failed"] else 4
 
 
 if __name__ == "__main__":

@@ -8,22 +8,24 @@ mapping's own text over the source. More by `python -m tests.soak oracle`.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
-from agent.store import embedded
-from tests.support.line_run import Databases, Tally, databases, run
+from tests.support.line_run import Tally, run
+from tests.support.line_servers import Databases, line_servers
 
 SEQUENCES = int(os.environ.get("ORACLE_SEQUENCES", "2000"))
 SHARES, PER_SCHEMA = 16, 25
 
 
 @pytest.fixture(scope="module")
-def dbs(server: embedded.EmbeddedServer) -> Databases:
+def dbs() -> Iterator[Databases]:
     """One source and one store for all schemas of this process."""
-    return databases(server)
+    with line_servers() as servers:
+        yield servers.databases()
 
 
 # A smaller seed is no simpler run, so nothing is gained by shrinking: the seed that is printed repeats the failure.

@@ -9,30 +9,25 @@ import argparse
 import itertools
 import multiprocessing
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.sharedctypes import Synchronized
-from pathlib import Path
 
-from agent.store import embedded
-from tests.support.line_run import Databases, Failed, Tally, databases, run
+from tests.support.line_run import Failed, Tally, run
+from tests.support.line_servers import Databases, LineServers, line_servers
 
-PER_SCHEMA = 25  # sequences of one schema and its mappings
+PER_SCHEMA = 40  # sequences of one schema and its mappings
 _EVERY = 60.0  # seconds between two lines of progress
 
 
 def main(arguments: list[str]) -> int:
     """0 when every state equalled its view."""
     options = _options(arguments)
-    with _server() as server:
+    with line_servers() as servers:
         if options.repeat is not None:
-            return _repeat(databases(server), options.repeat)
-        return _soak(server, options)
+            return _repeat(servers.databases(), options.repeat)
+        return _soak(servers, options)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -57,13 +52,13 @@ def _repeat(dbs: Databases, seed: int) -> int:
     return 0
 
 
-def _soak(server: embedded.EmbeddedServer, options: argparse.Namespace) -> int:
+def _soak(servers: LineServers, options: argparse.Namespace) -> int:
     context = multiprocessing.get_context("spawn")
     next_number, results = context.Value("q", 0), context.Queue()
     schemas = -(-options.sequences // PER_SCHEMA)
     end = time.time() + options.seconds
     workers = [
-        context.Process(target=_work, args=(databases(server), options.seed, schemas, end, next_number, results))
+        context.Process(target=_work, args=(servers.databases(), options.seed, schemas, end, next_number, results))
         for _ in range(options.workers)
     ]
     began, told, total, failed = time.monotonic(), time.monotonic(), Tally(), []
@@ -104,20 +99,6 @@ def _work(
             results.put(("failed", seed, str(error) or repr(error)))
         results.put(("counts", seed, tally.counts))
     results.put(("end", 0, ""))
-
-
-@contextmanager
-def _server() -> Iterator[embedded.EmbeddedServer]:
-    directory = Path(tempfile.mkdtemp(prefix="coexist-soak-"))
-    directory.chmod(0o755)
-    running = embedded.start(
-        directory / "data", settings={"fsync": "off", "max_replication_slots": "20", "max_wal_senders": "20"}
-    )
-    try:
-        yield running
-    finally:
-        running.stop("immediate")
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

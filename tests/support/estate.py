@@ -226,6 +226,8 @@ class Estate:
                     "token_url": f"{self.erp_url}/{TENANT}/oauth2/v2.0/token", "client_id": "coexist-test",
                     "client_secret": {"env": "ESTATE_SECRET"}, "scope": f"{self.erp_url}/.default",
                 },
+                # Tests change all customers of a small book at once; where the brake is meant, it is set.
+                "brake": {"records": 100_000, "share": 1.0},
                 "legal_entities": {"US01": "usmf", "DE01": "demf", "GB01": "gbsi"},
                 "objects": {
                     "customer": {"mode": "live"}, "customer_account": {"mode": "live"},

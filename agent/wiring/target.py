@@ -42,13 +42,13 @@ async def exact_json(conn: psycopg.AsyncConnection[Any]) -> None:
 
 # Every statement of apply looks up by key. One that is planned while the store is almost empty would otherwise read
 # whole tables, and go on doing so when they are full.
-_BY_KEY = """SELECT set_config(name, 'off', false)
+BY_KEY = """SELECT set_config(name, 'off', false)
              FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name"""
 
 
 async def _configure(conn: psycopg.AsyncConnection[Any]) -> None:
     await exact_json(conn)
-    await conn.execute(_BY_KEY)
+    await conn.execute(BY_KEY)
 
 
 def make_pool(dsn: str) -> AsyncConnectionPool[Any]:

@@ -39,6 +39,8 @@ JOIN coexist.record r ON r.target = %(target)s AND r.object = v.object AND r.ent
 WHERE CASE WHEN v.document THEN r.lifecycle = 'posted' ELSE r.lifecycle <> 'absent' END
 
 -- name: intend
+-- The state is written so that no index of waiting commands can serve it (|| ''): planned while nothing waits, that index
+-- would be read whole for every row. So it is wherever a command is looked up by its number.
 WITH v AS MATERIALIZED (
     SELECT * FROM unnest(%(calls)s::bigint[], %(requests)s::bigint[], %(commands)s::bigint[], %(actions)s::text[],
                          %(keys)s::text[], %(digests)s::text[], %(bodies)s::text[], %(markers)s::text[], %(progress)s::text[])
@@ -49,7 +51,7 @@ WITH v AS MATERIALIZED (
 ), moved AS (
     UPDATE coexist.command c
     SET state = %(to)s, call_id = v.call_id, attempts = c.attempts + 1, reason = '', not_before = NULL
-    FROM v WHERE c.command_id = v.command_id AND c.state = ANY(%(from)s)
+    FROM v WHERE c.command_id = v.command_id AND c.state || '' = ANY(%(from)s)
     RETURNING v.*, c.object, c.entity_id
 )
 INSERT INTO coexist.call (call_id, request_id, command_id, target, object, entity_id, action, external_key, digest, body,
@@ -63,7 +65,7 @@ UPDATE coexist.command c
 SET state = v.state, reason = v.reason, blocked_on = v.blocked_on,
     done_at = CASE WHEN v.state IN ('applied', 'suppressed') THEN %(now)s::timestamptz END
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS v(command_id bigint, state text, reason text, blocked_on uuid)
-WHERE c.command_id = v.command_id AND c.state = ANY(%(from)s)
+WHERE c.command_id = v.command_id AND c.state || '' = ANY(%(from)s)
 
 -- name: open_exceptions
 INSERT INTO coexist.exception (stage, subject, entity, entity_id, target, object, command_id, code, message, remedy,

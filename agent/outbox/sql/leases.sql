@@ -17,7 +17,7 @@ WITH gone AS (
 ), freed AS (
     UPDATE coexist.command c SET state = %(to)s, attempts = greatest(c.attempts - 1, 0)
     FROM gone CROSS JOIN LATERAL unnest(gone.calls) AS g (call_id) JOIN coexist.call k USING (call_id)
-    WHERE c.command_id = k.command_id AND c.call_id = k.call_id AND c.state = ANY(%(from)s)
+    WHERE c.command_id = k.command_id AND c.call_id = k.call_id AND c.state || '' = ANY(%(from)s)
     RETURNING k.call_id
 )
 INSERT INTO coexist.outcome (call_id, kind) SELECT call_id, 'released' FROM freed
@@ -46,7 +46,7 @@ WITH gone AS (
         reason = CASE WHEN gone.sent_at IS NULL THEN '' ELSE 'sent by a worker that is gone; to be asked about' END,
         not_before = gone.sent_at + make_interval(secs => %(longest)s)
     FROM gone CROSS JOIN LATERAL unnest(gone.calls) AS g (call_id) JOIN coexist.call k USING (call_id)
-    WHERE c.command_id = k.command_id AND c.call_id = k.call_id AND c.state = ANY(%(from)s)
+    WHERE c.command_id = k.command_id AND c.call_id = k.call_id AND c.state || '' = ANY(%(from)s)
     RETURNING k.call_id, gone.sent_at
 ), noted AS (
     INSERT INTO coexist.outcome (call_id, kind, code)

@@ -14,7 +14,7 @@ WITH v AS MATERIALIZED (
         attempts = coalesce(v.attempts, c.attempts),
         done_at = CASE WHEN v."to" = 'applied' THEN %(now)s::timestamptz END
     FROM v
-    WHERE c.command_id = v.command_id AND c.call_id = v.call_id AND c.state = ANY(CASE WHEN v.happened THEN %(from_late)s ELSE %(from)s END::text[])
+    WHERE c.command_id = v.command_id AND c.call_id = v.call_id AND c.state || '' = ANY(CASE WHEN v.happened THEN %(from_late)s ELSE %(from)s END::text[])
     RETURNING v.*, c.target, c.object, c.entity_id
 ), noted AS (
     INSERT INTO coexist.outcome (call_id, kind, native_id, token, status, code, message)

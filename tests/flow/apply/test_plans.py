@@ -16,31 +16,10 @@ _NOW = datetime(2030, 1, 1, tzinfo=UTC)
 _ENDED = """
     INSERT INTO coexist.command (command_id, target, object, entity_id, kind, wanted, state)
     SELECT n, 'erp', 'customer', gen_random_uuid(), 'state', '{}', 'applied' FROM generate_series(1, 20000) n"""
-_ARRAYS = [
-    "calls",
-    "requests",
-    "commands",
-    "actions",
-    "keys",
-    "digests",
-    "bodies",
-    "markers",
-    "progress",
-    "call_id",
-    "command_id",
-    "kind",
-    "native_id",
-    "token",
-    "status",
-    "code",
-    "message",
-    "happened",
-    "ask",
-    "to",
-    "reason",
-    "not_before",
-    "attempts",
-]
+_ARRAYS = (
+    "calls", "requests", "commands", "actions", "keys", "digests", "bodies", "markers", "progress", "call_id", "command_id",
+    "kind", "native_id", "token", "status", "code", "message", "happened", "ask", "to", "reason", "not_before", "attempts",
+)  # fmt: skip
 
 
 def _arguments(file: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -162,7 +163,7 @@ def run(config: Config, base_dir: Path) -> int:
             for source in config.sources:
                 SourceFactory(config, source).check(conn)
         daemon = Daemon(config, store, observer, Health())
-        _collect_seldom()
+        _tune_interpreter()
         asyncio.run(daemon.main())
         reason: CoexistError | None = daemon.stop.reason
         if reason is not None:
@@ -172,8 +173,12 @@ def run(config: Config, base_dir: Path) -> int:
         store.close()
 
 
-def _collect_seldom() -> None:
-    """Rows come by ten thousands and hold no cycles: to look for some after every 700 of them takes a third of the time that
-    deriving them does (docs/performance.md)."""
+def _tune_interpreter() -> None:
+    """For threads that mostly wait for PostgreSQL while one of them computes (docs/performance.md).
+
+    Rows come by ten thousands and hold no cycles: to look for some after every 700 of them takes a third of the time that
+    deriving them does. And an answer that has come waits for whoever computes, ten times a statement: 5 ms are too long.
+    """
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    sys.setswitchinterval(0.0005)

@@ -1,9 +1,12 @@
 """`python -m tests.acceptance.soak_kills [SEEDS]`: the kill matrix at length, with many kills in every run.
 
-A run is one point with one seed: several kills there, then both sides compared and the books balanced. COEXIST_SOAK (or the
-argument) is the number of seeds per point, 50 by default; COEXIST_SOAK_FROM the first of them; COEXIST_SOAK_POINTS a
-comma-separated choice of points; COEXIST_SOAK_WORKERS how many run side by side, each with servers of its own. Prints one line
-per run and the totals; exit 4 when a run failed.
+A run is one point with one seed: several kills there, then both sides compared and the books balanced. One line per run and the
+totals are printed; exit 4 when a run failed. In the environment:
+
+COEXIST_SOAK (or the argument): seeds per point, 50 by default; COEXIST_SOAK_FROM: the first of them
+COEXIST_SOAK_POINTS: a comma-separated choice of points
+COEXIST_SOAK_KILLS: kills in a run; most of a run's time are starts of the agent
+COEXIST_SOAK_WORKERS: how many run side by side, each with servers of its own
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from tests.acceptance.conftest import Running
 from tests.acceptance.kills import FAILPOINTS, POSTMASTERS, Report, agent_round, postmaster_round, verify
 from tests.support.estate import Estate, Servers
 
-KILLS = 3
+KILLS = int(os.environ.get("COEXIST_SOAK_KILLS", "2"))
 ROUNDS_PER_ESTATE = 25  # the book grows with every round, and with it the time a comparison takes
 POINTS = [*(p.name for p in FAILPOINTS), *(f"{which} postmaster" for which in POSTMASTERS)]
 Task = tuple[str, int]  # point, seed

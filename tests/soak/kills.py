@@ -1,4 +1,4 @@
-"""Many kills a run at every named point: `python -m tests.soak kills [SEEDS]` (COEXIST_SOAK_FROM, COEXIST_SOAK_POINTS)."""
+"""Many kills at every named point: `python -m tests.soak kills [SEEDS]`; tests/acceptance/soak_kills.py says what else."""
 
 from __future__ import annotations
 

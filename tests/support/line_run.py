@@ -87,7 +87,6 @@ class World:
         self.tuning = self._tuning()
         self.behind = 0  # transactions of the inbox that are not of `history.committed`
         self.columns = 0
-        self.zombie: Any = None
 
     def _tuning(self) -> Tuning:
         choose = self.rng.choice
@@ -174,9 +173,7 @@ class World:
         goal = before + rng.choice(LENGTHS)
         troubles = rng.random() < 0.15
         while history.committed < goal:
-            committed = history.act()
-            self.said.send()
-            if not committed:
+            if not self._act():
                 continue
             dice = rng.random()
             if dice < 0.15:
@@ -194,6 +191,11 @@ class World:
         self.line.check_books()
         self.tally.counts["transactions"] += history.committed - before
 
+    def _act(self) -> bool:
+        committed = self.history.act()
+        self.said.send()
+        return committed
+
     def _target(self) -> int:
         return self.history.committed + self.behind
 
@@ -209,7 +211,7 @@ class World:
     # ------------------------------------------------------------------------------------------------ troubles
 
     def _trouble(self) -> None:
-        kind = self.rng.choice(["kill", "kill", "kill", "restart", "restart", "replace"])
+        kind = self.rng.choice(["kill", "kill", "restart", "replace", "replace"])
         self._note(kind)
         if kind == "kill":
             self._kill()
@@ -217,11 +219,15 @@ class World:
             self.line.take_in(self._target(), acknowledge=False, batches=self.rng.randint(0, 2))
             self.line.restart_intake(behind=self.rng.random() < 0.5)
         else:
-            self.zombie = self.line.deriver
+            self._take_in()
+            zombie = self.line.deriver
             self.line.new_deriver()
             self._derive(self.rng.randint(1, 3))
-            # The one before it wakes up: it must go on from where the newer one is.
-            self.zombie.step()
+            while not self._act():
+                pass
+            self._take_in()
+            # The one before it wakes up: it must go on from where the newer one is, and know what that one did to keys.
+            zombie.step()
             self.line.check()
             self.line.retire()
 

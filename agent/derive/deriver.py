@@ -49,6 +49,9 @@ class MirrorStage(Protocol):
     def forget(self) -> None: ...
     def key_changes(self, part: Any, first: int, last: int) -> list[tuple[list[str], list[str], int]]: ...
 
+    def reload(self) -> None:
+        """Read anew how the mirror is shaped."""
+
 
 class DecideStage(Protocol):
     """Decide and write one mapping's changes, keeping the new state of those that are accepted; returns how many."""
@@ -151,8 +154,9 @@ class Deriver:
         row = self._conn.execute(_SQL["lock_position"], (self._stream_id,), prepare=True).fetchone()
         assert row is not None
         if row[4] != self._fence:
-            # Another deriver was here since: what this one remembers about keys may be old.
+            # Another deriver was here since: what this one remembers about keys and the mirror's shape may be old.
             self._keys.reload()
+            self._mirror.reload()
         pending = self._conn.execute(_SQL["pending_dirty"], (self._stream_id,), prepare=True).fetchone()
         if pending is not None:
             progress = self._slice_of(pending[0], pending[1], baseline_done=bool(row[3]))

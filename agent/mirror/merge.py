@@ -266,9 +266,13 @@ class Mirror:
     def forget(self) -> None:
         """The transaction in hand was taken back, and with it what it did to the mirror's shape."""
         if self._shaped:
-            self.tables = load_tables(self._conn, self._stream_id, self._source)
-            self._statements.clear()
-            self._shaped = False
+            self.reload()
+
+    def reload(self) -> None:
+        """Read anew how the mirror is shaped: another deriver may have followed a column that came or went."""
+        self.tables = load_tables(self._conn, self._stream_id, self._source)
+        self._statements.clear()
+        self._shaped = False
 
     def _statements_of(self, relation_id: int) -> TableStatements:
         found = self._statements.get(relation_id)

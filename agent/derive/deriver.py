@@ -17,21 +17,20 @@ import psycopg
 
 from agent.derive.affected import Affected, Staged
 from agent.derive.batch import Txn, cut_at_shape_change, take
+from agent.derive.changes import identify
 from agent.derive.evaluate import Difference, Evaluation, evaluate
 from agent.derive.keys import SourceKeys
 from agent.derive.steps import StepCutter
 from agent.derive.tables import MappingTables
 from agent.derive.working import WHOLE, WorkingTables
 from agent.failpoints import failpoint
-from agent.model.entities import EVICTED, GONE, EntityChange, Transaction
+from agent.model.entities import EntityChange, Transaction
 from agent.store.arrays import plain
 from agent.store.queries import queries
 
 _SQL = queries("agent.derive", "derive")
 # Entities put off are evaluated so many at a time: states old and new stand in memory, documents with all their lines.
 _AT_ONCE = 2048
-
-_TWIN = "its key differs from that of another row in trailing blanks only, so the two cannot be told apart"
 
 Pair = tuple[Sequence[str], Sequence[str]]  # old key, new key
 NetMoves = Callable[[Sequence[Pair]], Sequence[Pair]]
@@ -365,23 +364,9 @@ class Deriver:
         transactions: Mapping[int, Transaction], cause: str, *, counting: bool,
     ) -> int:  # fmt: skip
         """Ids, decision, writing, and the new derived state of one mapping."""
-        found = [*evicted, *evaluation.changed]
-        if not found and not evaluation.broken and not evaluation.unchanged:
+        if not evicted and not evaluation.changed and not evaluation.broken and not evaluation.unchanged:
             return 0
-        twins = self._keys.twins(tables, found)
-        for n in twins:
-            evaluation.broken.append((found[n].key, found[n].txn_no, "twin_key", _TWIN))
-        found = [d for n, d in enumerate(found) if n not in twins]
-        ids, held = self._keys.ids_for_new(tables, found)
-        again = held if cause != "live" else set()  # derived anew without its state: no new entity for that
-        changes = [
-            EntityChange(
-                EVICTED if n < len(evicted) else GONE if d.number is None else d.number,
-                self._keys.key_text(d.key), d.entity_id or ids[n], d.txn_no, d.own, d.old, d.new,
-                d.entity_id is not None or n in again,
-            )
-            for n, d in enumerate(found)
-        ]  # fmt: skip
+        changes = identify(self._keys, tables, evaluation, evicted, cause)
         return self._decider.decide(
             tables.mapping.name,
             changes,

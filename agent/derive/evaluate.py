@@ -10,7 +10,6 @@ import psycopg
 
 from agent.derive.tables import MappingTables
 from agent.model.ids import EntityText
-from agent.store.jsonb import loads
 
 _BREAKING = (
     psycopg.errors.DataError,
@@ -22,15 +21,15 @@ _Row = tuple[list[str], int, bool]
 
 
 class Difference(NamedTuple):
-    """One dirty key after evaluation. new/old None: not in the view / not in the derived state."""
+    """One dirty key after evaluation. new/old: JSON; None: not in the view / not in the derived state."""
 
     number: int | None
     key: list[str]
     txn_no: int
     own: bool
     entity_id: EntityText | None
-    new: dict[str, Any] | None
-    old: dict[str, Any] | None
+    new: str | None
+    old: str | None
 
 
 @dataclass(slots=True)
@@ -63,16 +62,9 @@ def evaluate(conn: psycopg.Connection[Any], tables: MappingTables, *, everything
             result.unchanged_keys.append(key)
             continue
         result.changed.append(Difference(
-            number, key, txn, own, entity_id, parse_state(new), None if deleted else parse_state(old)
+            number, key, txn, own, entity_id, new, None if deleted else old
         ))  # fmt: skip
     return result
-
-
-def parse_state(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    parsed: dict[str, Any] = loads(text)
-    return parsed
 
 
 def _isolate(conn: psycopg.Connection[Any], tables: MappingTables, result: Evaluation) -> None:

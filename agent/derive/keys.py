@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from agent.derive.evaluate import Difference, parse_state
+from agent.derive.evaluate import Difference
 from agent.derive.tables import MappingTables
 from agent.model.ids import EntityText
 from agent.store.arrays import plain, texts
@@ -108,7 +108,7 @@ class SourceKeys:
         evicted = []
         for entity_id, deleted, state, key in self._conn.execute(tables.text("evict"), params).fetchall():
             if not deleted:
-                evicted.append(Difference(None, key, txn_no, True, entity_id, None, parse_state(state)))
+                evicted.append(Difference(None, key, txn_no, True, entity_id, None, state))
         entity = tables.mapping.entity
         carried = [
             (self.key_text(key), entity_id, txn_no)

@@ -1,0 +1,75 @@
+"""From evaluated keys to entity changes: each gets its id, and is parsed when it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+from agent.derive.evaluate import Difference, Evaluation
+from agent.derive.keys import SourceKeys
+from agent.derive.tables import MappingTables
+from agent.model.entities import EVICTED, GONE, EntityChange
+from agent.model.ids import EntityText
+from agent.store.jsonb import loads
+
+_TWIN = "its key differs from that of another row in trailing blanks only, so the two cannot be told apart"
+
+
+class Changes(Sequence[EntityChange]):
+    """The changes of one mapping in a batch. Parsing states is a good part of deciding, and so done part by part, beside
+    the writing of those before.
+    """
+
+    def __init__(
+        self, keys: SourceKeys, found: Sequence[Difference], evicted: int, ids: dict[int, EntityText], again: set[int]
+    ) -> None:
+        """found: the first `evicted` of them lost their key. ids: index → id of those without a state row, of which `again`
+        are not new for that.
+        """
+        self._keys = keys
+        self._found = found
+        self._evicted = evicted
+        self._ids = ids
+        self._again = again
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @overload
+    def __getitem__(self, at: int) -> EntityChange: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[EntityChange]: ...
+    def __getitem__(self, at: int | slice) -> EntityChange | list[EntityChange]:
+        if isinstance(at, slice):
+            return [self._change(n) for n in range(*at.indices(len(self._found)))]
+        return self._change(range(len(self._found))[at])
+
+    def _change(self, n: int) -> EntityChange:
+        d = self._found[n]
+        return EntityChange(
+            EVICTED if n < self._evicted else GONE if d.number is None else d.number,
+            self._keys.key_text(d.key), d.entity_id or self._ids[n], d.txn_no, d.own, _state(d.old), _state(d.new),
+            d.entity_id is not None or n in self._again,
+        )  # fmt: skip
+
+
+def identify(
+    keys: SourceKeys, tables: MappingTables, evaluation: Evaluation, evicted: Sequence[Difference], cause: str
+) -> Changes:
+    """Give every changed entity its id. Keys that mean two of them go to `evaluation.broken`."""
+    found = [*evicted, *evaluation.changed]
+    twins = keys.twins(tables, found)
+    for n in twins:
+        evaluation.broken.append((found[n].key, found[n].txn_no, "twin_key", _TWIN))
+    if twins:
+        found = [d for n, d in enumerate(found) if n not in twins]
+    ids, held = keys.ids_for_new(tables, found)
+    # Derived anew without its state, an entity is not new for that.
+    return Changes(keys, found, len(evicted), ids, held if cause != "live" else set())
+
+
+def _state(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    parsed: dict[str, Any] = loads(text)
+    return parsed

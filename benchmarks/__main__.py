@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import delivered, growth, latency, memory, outbox, silence
-from benchmarks.conditions import conditions
+from benchmarks.conditions import conditions, core_ms
 from benchmarks.estate import Estate
 from benchmarks.figures import Figure, table, write
 from sandbox.legacy.book import SIZES, Size
@@ -55,9 +55,13 @@ def _on_one_estate(wanted: dict[str, Run], size: Size, *, quick: bool) -> list[F
             if name == "growth" and estate.agent is None:
                 estate.start()
             print(f"… {name}", file=sys.stderr, flush=True)
+            before = core_ms()
             for figure in run(estate, quick=quick, **options):
                 print(table([figure]).splitlines()[1], file=sys.stderr, flush=True)
                 found.append(figure)
+            after = core_ms()
+            sides = (Figure("before", before, "ms"), Figure("after", after, "ms"))
+            found.append(Figure(f"core_ms.{name}", (before + after) / 2, "ms", sides=sides))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from pathlib import Path
 
 import psycopg
@@ -24,6 +25,22 @@ def conditions(estate: Estate) -> list[str]:
             shown = [f"{s}={_setting(conn, s)}" for s in _SETTINGS]
         lines.append(f"{name}: " + " ".join(shown))
     return lines
+
+
+def core_ms() -> float:
+    """Milliseconds that one core takes for the same little piece of work, at best of five.
+
+    A shared machine gives now more, now less of itself: figures of two runs compare only where these are alike.
+    """
+    return min(_piece() for _ in range(5)) * 1000
+
+
+def _piece() -> float:
+    began = time.perf_counter()
+    held: dict[int, str] = {}
+    for n in range(500_000):
+        held[n % 5_000] = str(n)
+    return time.perf_counter() - began
 
 
 def _setting(conn: psycopg.Connection, name: str) -> str:

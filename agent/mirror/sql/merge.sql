@@ -14,14 +14,19 @@ GROUP BY i.relation_id
 -- name: create_staged
 CREATE TEMP TABLE IF NOT EXISTS {staged} (
     {key_columns}, _seq bigint NOT NULL, _txn bigint NOT NULL, _pos bigint NOT NULL, _main boolean NOT NULL, _op "char" NOT NULL,
-    _vals text[], _unch smallint[], _n bigint NOT NULL DEFAULT 0, _origin text[], PRIMARY KEY ({keys})
+    _vals text[], _unch smallint[], _n bigint NOT NULL DEFAULT 0, _mixed boolean NOT NULL DEFAULT false, _origin text[],
+    PRIMARY KEY ({keys})
 )
 
 -- name: stage
 -- _n: captured rows that this one stands for, so that what is folded is counted and not concluded.
+-- _mixed: one of them carries a large value that another did not, so that the mirror may not be the place to find it.
 -- The position is looked up row by row: a join would be planned once, by what the two tables hold at a quiet moment.
-INSERT INTO {staged} ({keys}, _seq, _txn, _pos, _main, _op, _vals, _unch, _n)
-SELECT DISTINCT ON ({keys}) *, count(*) FILTER (WHERE _main) OVER (PARTITION BY {keys}) FROM (
+INSERT INTO {staged} ({keys}, _seq, _txn, _pos, _main, _op, _vals, _unch, _n, _mixed)
+SELECT DISTINCT ON ({keys}) *, count(*) FILTER (WHERE _main) OVER same,
+       bool_or(_unch IS NULL) OVER same AND bool_or(_unch IS NOT NULL) OVER same
+       OR min(_unch) OVER same IS DISTINCT FROM max(_unch) OVER same
+FROM (
     SELECT {key_casts}, i.seq AS _seq, i.txn_no AS _txn,
            (SELECT t.commit_pos FROM coexist.inbox_txn t WHERE t.stream_id = i.stream_id AND t.txn_no = i.txn_no) AS _pos,
            true AS _main, i.op AS _op, i.new_values AS _vals, i.unchanged AS _unch
@@ -29,7 +34,7 @@ SELECT DISTINCT ON ({keys}) *, count(*) FILTER (WHERE _main) OVER (PARTITION BY 
     WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
       AND i.op NOT IN ('t', 'h') AND i.seq > %(truncate)s
     {moved_keys}
-) e ORDER BY {keys}, _seq DESC, _main DESC
+) e WINDOW same AS (PARTITION BY {keys}) ORDER BY {keys}, _seq DESC, _main DESC
 
 -- name: moved_keys
 UNION ALL
@@ -70,17 +75,17 @@ SELECT CASE WHEN i.op = 'd' THEN ARRAY[{old_key_texts}] ELSE ARRAY[{new_key_text
 FROM coexist.inbox i
 WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
   AND i.op NOT IN ('t', 'h') AND i.seq > %(truncate)s
-  AND (%(moves)s OR EXISTS (SELECT 1 FROM {staged} f WHERE {staged_is_new} AND f._n > 1 OFFSET 0))
+  AND (%(moves)s OR EXISTS (SELECT 1 FROM {staged} f WHERE {staged_is_new} AND f._mixed OFFSET 0))
 
 -- name: resolve_unchanged
--- A row that came once and kept its key (the common case) finds its large values under that very key: no walk.
+-- A row that kept its key and never carried its large values (the common case) finds them under that very key: no walk.
 -- Written so that every step is a look-up by key whatever the planner believes of these tables (LATERAL with OFFSET 0; an
 -- upsert that always meets its row).
 WITH RECURSIVE walk AS (
     SELECT e.key AS own, f._seq AS final, f._seq AS seq, e.prev, f._vals AS vals, f._unch AS unch
     FROM {staged} f CROSS JOIN LATERAL (
         SELECT * FROM coexist_events x WHERE x.key = ARRAY[{staged_new_texts}] AND x.seq = f._seq OFFSET 0) e
-    WHERE f._main AND f._unch IS NOT NULL AND (%(moves)s OR f._n > 1)
+    WHERE f._main AND f._unch IS NOT NULL AND (%(moves)s OR f._mixed)
     UNION ALL
     SELECT w.own, w.final, p.seq, p.prev,
            CASE WHEN w.unch <@ p.unch THEN w.vals ELSE
@@ -115,7 +120,7 @@ WHERE (m._inc, m._pos, m._phase, m._ord) < (excluded._inc, excluded._pos, exclud
 
 -- name: count_staged
 SELECT count(*) FILTER (WHERE _main), coalesce(sum(_n), 0) - count(*) FILTER (WHERE _main),
-       coalesce(bool_or(_unch IS NOT NULL AND _n > 1), false)
+       coalesce(bool_or(_unch IS NOT NULL AND _mixed), false)
 FROM {staged}
 
 -- name: count_truncated

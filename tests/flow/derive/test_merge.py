@@ -38,6 +38,36 @@ def test_a_large_text_that_is_new_in_the_batch_follows_too(world: World) -> None
     assert world.state() == {2: ("two", large("b")), 3: ("y", large("d")), 4: ("z", large("c"))}
 
 
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (["UPDATE t SET name = 'x'", "UPDATE t SET name = 'y'"], ("y", "a", "b")),
+        ([f"UPDATE t SET one = '{large('c')}'", "UPDATE t SET name = 'y'"], ("y", "c", "b")),
+        ([f"UPDATE t SET one = '{large('c')}', two = '{large('d')}'", "UPDATE t SET name = 'y'"], ("y", "c", "d")),
+        ([f"UPDATE t SET one = '{large('c')}'", f"UPDATE t SET two = '{large('d')}'"], ("one", "c", "d")),
+        (["DELETE FROM t", f"INSERT INTO t VALUES (1, 'n', '{large('c')}', '{large('d')}')", "UPDATE t SET name = 'y'"],
+         ("y", "c", "d")),
+    ],
+    ids=["never carried", "one carried", "both carried", "one after the other", "deleted and back"],
+)  # fmt: skip
+def test_large_texts_that_a_later_change_of_the_batch_left_alone_are_those_of_the_earlier(
+    statements: list[str], expected: tuple[str, str, str], world: World
+) -> None:
+    world.begin(
+        [
+            "CREATE TABLE t (id int PRIMARY KEY, name text, one text, two text)",
+            "ALTER TABLE t ALTER one SET STORAGE EXTERNAL, ALTER two SET STORAGE EXTERNAL",
+            f"INSERT INTO t VALUES (1, 'one', '{large('a')}', '{large('b')}')",
+        ],
+        [("SELECT t.id AS id, t.name AS name, t.one AS one, t.two AS two FROM t", ("id",))],
+    )
+    for statement in statements:
+        world.txn(statement)
+    world.catch_up()
+    name, one, two = expected
+    assert world.state() == {1: (name, large(one), large(two))}
+
+
 def test_the_next_bearer_of_a_key_has_its_own_large_text(world: World) -> None:
     world.begin(TABLES, [MAPPING])
     world.txn(

@@ -60,7 +60,8 @@ def _plan(conn: Connection, mapping: CompiledMapping, what: str, text: str) -> N
     try:
         with conn.transaction():
             conn.execute("EXPLAIN " + text)
-    except psycopg.Error as error:
+    except (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError) as error:
+        # Anything else is about the connection, and not the mapping's fault.
         raise MappingError(
             f"the store refuses the {what}: {error.diag.message_primary or error}",
             where=f"mapping {mapping.name}",

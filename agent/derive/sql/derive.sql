@@ -95,14 +95,16 @@ DELETE FROM {evaluated}
 -- name: differences
 SELECT e._number, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,
        CASE WHEN e._number IS NULL THEN NULL
-            WHEN s._id IS NOT NULL AND NOT s._deleted AND ROW({e_columns}) IS NOT DISTINCT FROM ROW({s_columns}) THEN 'same'
+            WHEN same THEN 'same'
             ELSE (SELECT to_json(x) FROM (SELECT {e_columns}) x)::text END,
-       CASE WHEN s._id IS NULL OR s._deleted THEN NULL
-            WHEN e._number IS NOT NULL AND ROW({e_columns}) IS NOT DISTINCT FROM ROW({s_columns}) THEN NULL
+       CASE WHEN s._id IS NULL OR s._deleted OR same THEN NULL
             ELSE (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text END
 FROM {dirty} d
 LEFT JOIN {evaluated} e ON {e_is_d}
 LEFT JOIN {state} s ON {s_is_d}
+CROSS JOIN LATERAL (
+    SELECT e._number IS NOT NULL AND s._id IS NOT NULL AND NOT s._deleted AND ROW({e_columns}) IS NOT DISTINCT FROM ROW({s_columns}) AS same
+    OFFSET 0) c
 
 -- name: differences_all
 SELECT e._number, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,

@@ -10,6 +10,7 @@ import pytest
 from agent.errors import MappingError
 from agent.mapping.verify import describe, prepare_all
 from agent.model.mapping import TableName
+from agent.store.embedded import EmbeddedServer
 from tests.support.mapping_cases import LEDGER
 from tests.support.mapping_oracle import MIRROR, create_mirror
 from tests.unit.mapping.test_refusals import build
@@ -112,6 +113,13 @@ def test_what_the_store_refuses_is_a_mapping_error(conn: psycopg.Connection[Any]
     with pytest.raises(MappingError, match="operator does not exist"):
         prepare_all(conn, build("SELECT h.co, h.no FROM h WHERE h.cur = h.amt"), mirror_schema=MIRROR)
     assert conn.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_store_that_goes_away_meanwhile_is_no_fault_of_the_mapping(server: EmbeddedServer) -> None:
+    with psycopg.connect(server.dsn) as mine, psycopg.connect(server.dsn) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (mine.info.backend_pid,))
+        with pytest.raises(psycopg.OperationalError):
+            prepare_all(mine, build("SELECT h.co, h.no FROM h"), mirror_schema=MIRROR)
 
 
 def test_an_output_that_would_change_its_type_is_a_mapping_error(conn: psycopg.Connection[Any]) -> None:

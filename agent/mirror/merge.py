@@ -16,6 +16,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from agent.mirror.held import HeldValues
+from agent.mirror.isolate import breaking_rows
 from agent.mirror.statements import TableStatements
 from agent.mirror.tables import MirrorTable, ensure_table, load_tables
 from agent.model.changes import Column, Relation
@@ -24,7 +25,6 @@ from agent.store.queries import queries
 
 _SQL = queries("agent.mirror", "merge")
 _BEHIND = "it left a large value alone that an earlier, unreadable row had changed"
-_BREAKING = (psycopg.errors.DataError, psycopg.errors.NotNullViolation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,33 +239,10 @@ class Mirror:
             statements = self._statements_of(row[0])
             params = span.params(relation=row[0])
             seqs = [r[0] for r in self._conn.execute(_SQL["sequence_numbers"], params).fetchall()]
-            for seq, error in self._broken(statements, row[0], seqs):
+            for seq, error in breaking_rows(self._conn, statements, params, seqs):
                 self._hold(statements, seq, error)
                 found += 1
         return found
-
-    def _broken(
-        self, statements: TableStatements, relation_id: int, seqs: list[int]
-    ) -> list[tuple[int, str]]:
-        if not seqs:
-            return []
-        params = {
-            "stream": self._stream_id,
-            "relation": relation_id,
-            "first": seqs[0],
-            "last": seqs[-1],
-        }
-        try:
-            with self._conn.transaction():
-                self._conn.execute(statements.text("probe"), params)
-            return []
-        except _BREAKING as error:
-            if len(seqs) == 1:
-                return [(seqs[0], str(error).splitlines()[0])]
-        half = len(seqs) // 2
-        return self._broken(statements, relation_id, seqs[:half]) + self._broken(
-            statements, relation_id, seqs[half:]
-        )
 
     def _hold(
         self, statements: TableStatements, seq: int, error: str,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
@@ -20,6 +20,7 @@ from agent.derive.batch import Txn, cut_at_shape_change, take
 from agent.derive.changes import identify
 from agent.derive.evaluate import Difference, Evaluation, evaluate
 from agent.derive.keys import SourceKeys
+from agent.derive.ports import DecideStage, MirrorStage
 from agent.derive.steps import StepCutter
 from agent.derive.tables import MappingTables
 from agent.derive.working import WHOLE, WorkingTables
@@ -34,37 +35,6 @@ _AT_ONCE = 2048
 
 Pair = tuple[Sequence[str], Sequence[str]]  # old key, new key
 NetMoves = Callable[[Sequence[Pair]], Sequence[Pair]]
-
-
-class MirrorStage(Protocol):
-    """What derive needs of the mirror; agent.mirror implements it, agent.wiring joins them."""
-
-    incarnation: int
-
-    def stage(self, first: int, last: int) -> Sequence[Staged]: ...
-    def merge(self, first: int, last: int, staged: Sequence[Any]) -> object: ...
-    def merge_snapshot(self, first: int, last: int, pos: int) -> object: ...
-    def isolate(self, first: int, last: int) -> int: ...
-    def forget(self) -> None: ...
-    def key_changes(self, part: Any, first: int, last: int) -> list[tuple[list[str], list[str], int]]: ...
-
-    def reload(self) -> None:
-        """Read anew how the mirror is shaped."""
-
-
-class DecideStage(Protocol):
-    """Decide and write one mapping's changes, keeping the new state of those that are accepted; returns how many."""
-
-    def decide(
-        self, mapping: str, changes: Sequence[EntityChange], transactions: Mapping[int, Transaction], cause: str,
-        evaluation: Evaluation, keep: Callable[[Sequence[EntityChange]], object], *, counting: bool,
-    ) -> int: ...  # fmt: skip
-    def count_affected(self, n: int) -> None: ...
-    def count_changed(self, n: int) -> None: ...
-    def write_counts(self) -> None: ...
-    def forget_counts(self) -> None: ...
-    def settle_causes(self) -> None: ...
-    def close_exceptions(self, mapping: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,7 @@ class Decider:
                 texts(r.target for _, r in old),
                 texts(r.object for _, r in old),
                 plain(r.entity_id for _, r in old),
+                texts(r.kind for _, r in old),
             ),
             prepare=True,
         ).fetchall()

@@ -246,3 +246,31 @@ def test_what_the_brake_holds_takes_nothing_along_that_waited_before(
     assert skip(line.store, held.exception_id, **WHO).moved == n
     assert line.ask("SELECT wanted ->> 'name' FROM coexist.command WHERE state = 'waiting'") == [("Innocent",)]
     assert line.wrong() == []
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["a create without an answer", "never sent"])
+def test_a_delete_spares_a_create_that_may_still_be_under_way(lost: bool, estate: Estate) -> None:
+    line = estate.line
+    estate.configure()
+    line.start()
+    (command, entity), = line.ask(
+        "SELECT command_id, entity_id FROM coexist.command WHERE object = 'customer' AND state = 'waiting' ORDER BY 1 LIMIT 1"
+    )
+    if lost:
+        line.store.execute(
+            "INSERT INTO coexist.call"
+            " (call_id, request_id, command_id, target, object, entity_id, action, external_key, digest, body)"
+            " SELECT 1, 1, command_id, target, object, entity_id, 'create', '{}', '', '{}'"
+            " FROM coexist.command WHERE command_id = %s",
+            (command,),
+        )
+        line.store.execute("INSERT INTO coexist.outcome (call_id, kind) VALUES (1, 'unknown'), (1, 'absent')")
+    line.run(
+        "UPDATE fin.arcust SET nm = nm || ' 2' WHERE cust_no = (SELECT min(cust_no) FROM fin.arcust)",
+        "UPDATE fin.arcust SET nm = nm || ' 2'",
+    )
+    key = line.ask("SELECT key_cust_no FROM state_finance.customer WHERE _id = %s", entity)[0][0]
+    line.run(f"DELETE FROM fin.arcust WHERE cust_no = '{key}'")
+    found = line.ask("SELECT kind, state FROM coexist.command WHERE entity_id = %s ORDER BY command_id", entity)
+    assert found == [("state", "superseded"), ("state", "waiting" if lost else "superseded"), ("delete", "waiting")]
+    assert line.wrong() == []

@@ -35,13 +35,31 @@ UPDATE coexist.command o
 SET state = 'superseded', done_at = now(), reason = 'by command ' || old.newer
 FROM (
     SELECT x.command_id, n.command_id AS newer
-    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::uuid[]) AS n (command_id, target, object, entity_id)
+    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::uuid[], %s::text[]) AS n (command_id, target, object, entity_id, kind)
     CROSS JOIN LATERAL (
         SELECT c.command_id FROM coexist.command c
         WHERE c.target = n.target AND c.object = n.object AND c.entity_id = n.entity_id AND c.command_id < n.command_id
           AND c.state IN ('waiting', 'parked') AND c.kind = 'state'
           -- Where nobody knows what the target has, or which record is meant, only a person opens the line again.
           AND c.reason NOT IN ('unknown_outcome', 'found_twice', 'its external key belongs to another record')
+          -- A create that was sent without an answer may still be under way, though it was asked about. A delete does not spare the
+          -- repetition: that takes the key, the late one finds it taken, and then the record is deleted.
+          AND NOT (n.kind = 'delete' AND c.state || '' = 'waiting' AND EXISTS (
+              SELECT 1 FROM coexist.record r
+              WHERE r.target = n.target AND r.object = n.object AND r.entity_id = n.entity_id AND r.lifecycle = 'absent' OFFSET 0)
+            AND EXISTS (
+              SELECT 1 FROM (
+                  SELECT p.command_id FROM coexist.command p WHERE p.entity_id = n.entity_id
+                      AND p.state IN ('waiting', 'in_flight', 'unknown', 'parked', 'braked')
+                  UNION ALL
+                  SELECT p.command_id FROM coexist.command p WHERE p.entity_id = n.entity_id
+                      AND p.state IN ('applied', 'superseded', 'suppressed', 'skipped')) p
+              CROSS JOIN LATERAL (
+                  SELECT 1 FROM coexist.call k
+                  CROSS JOIN LATERAL (SELECT 1 FROM coexist.outcome u WHERE u.call_id = k.call_id AND u.kind = 'unknown' OFFSET 0) u
+                  WHERE k.command_id = p.command_id AND k.target = n.target AND k.object = n.object AND k.action = 'create'
+                  OFFSET 0) lost
+              OFFSET 0))
           -- Nothing is superseded across a step that is still open.
           AND NOT EXISTS (
               SELECT 1 FROM coexist.command s

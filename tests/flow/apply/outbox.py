@@ -69,8 +69,12 @@ def want(
                 " AND entity_id = %(e)s AND state = 'waiting' AND kind = 'state'"
                 " AND NOT EXISTS (SELECT FROM coexist.command s WHERE s.target = 'erp' AND s.object = %(o)s"
                 " AND s.entity_id = %(e)s AND s.kind = 'step' AND s.command_id > c.command_id"
-                " AND s.state IN ('waiting', 'in_flight', 'unknown', 'parked', 'braked'))",
-                {"o": object_name, "e": entity},
+                " AND s.state IN ('waiting', 'in_flight', 'unknown', 'parked', 'braked'))"
+                " AND NOT (%(k)s = 'delete' AND EXISTS (SELECT FROM coexist.record r WHERE r.target = 'erp'"
+                " AND r.object = %(o)s AND r.entity_id = %(e)s AND r.lifecycle = 'absent')"
+                " AND EXISTS (SELECT FROM coexist.call k JOIN coexist.outcome u USING (call_id) WHERE k.target = 'erp' AND k.object = %(o)s AND k.entity_id = %(e)s"
+                " AND k.action = 'create' AND u.kind = 'unknown'))",
+                {"o": object_name, "e": entity, "k": kind},
             )
         row = conn.execute(
             "INSERT INTO coexist.command (command_id, target, object, entity_id, legal_entity, kind, step, wanted,"

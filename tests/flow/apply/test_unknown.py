@@ -123,6 +123,22 @@ async def test_late_work_after_the_question_still_has_one_effect_where_a_key_is_
     assert states(bench.store)["applied"] == 1
 
 
+async def test_late_work_after_the_question_and_a_delete_finds_its_key_taken(bench: Bench) -> None:
+    worker, entity = bench.worker(), uuid4()
+    want(bench.store, "customer", entity, customer("C1"))
+    bench.target.faults = ["late"]
+    await step(worker)
+    bench.clock.forward(6)
+    await worker.ask(10)
+    want(bench.store, "customer", entity, customer("C1", city="Basel"))
+    want(bench.store, "customer", entity, {}, kind="delete")
+    await bench.drain(worker)
+    bench.target.do_late()
+    held = bench.target.held_by("PartyNumber", "C1")
+    assert held.native["IsActive"] == "No"
+    assert [e.call.action for e in bench.target.effects] == ["create", "update"]
+
+
 async def test_a_change_made_in_the_cloud_is_read_noted_and_ours_put_back(bench: Bench) -> None:
     worker, entity = bench.worker(), uuid4()
     want(bench.store, "customer", entity, customer("C1"))

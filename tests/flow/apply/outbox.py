@@ -72,7 +72,8 @@ def want(
                 " AND s.state IN ('waiting', 'in_flight', 'unknown', 'parked', 'braked'))"
                 " AND NOT (%(k)s = 'delete' AND EXISTS (SELECT FROM coexist.record r WHERE r.target = 'erp'"
                 " AND r.object = %(o)s AND r.entity_id = %(e)s AND r.lifecycle = 'absent')"
-                " AND EXISTS (SELECT FROM coexist.call k JOIN coexist.outcome u USING (call_id) WHERE k.target = 'erp' AND k.object = %(o)s AND k.entity_id = %(e)s"
+                " AND EXISTS (SELECT FROM coexist.call k JOIN coexist.outcome u USING (call_id)"
+                " WHERE k.target = 'erp' AND k.object = %(o)s AND k.entity_id = %(e)s"
                 " AND k.action = 'create' AND u.kind = 'unknown'))",
                 {"o": object_name, "e": entity, "k": kind},
             )

@@ -15,7 +15,6 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from agent.mirror.held import HeldValues
 from agent.mirror.isolate import breaking_rows
 from agent.mirror.statements import TableStatements
 from agent.mirror.tables import MirrorTable, ensure_table, load_tables
@@ -24,7 +23,6 @@ from agent.model.mapping import TableName
 from agent.store.queries import queries
 
 _SQL = queries("agent.mirror", "merge")
-_BEHIND = "it left a large value alone that an earlier, unreadable row had changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,6 @@ class Mirror:
         self.incarnation = incarnation
         self.tables = load_tables(conn, stream_id, source)
         self._statements: dict[int, TableStatements] = {}
-        self._held = HeldValues(conn, source)
         self._shaped = False  # by a transaction that may still be taken back
 
     # ------------------------------------------------------------------------------------------------ staging
@@ -108,20 +105,7 @@ class Mirror:
         """Fold the rows numbered first..last per table into temporary relations, one row per touched key."""
         span = self._range(first, last)
         groups = self._conn.execute(_SQL["groups"], span.params(), prepare=True).fetchall()
-        if any(row[4] for row in groups) and self._open_rows():
-            self._hand_on(span, [row[0] for row in groups if row[4]])
-            groups = self._conn.execute(_SQL["groups"], span.params(), prepare=True).fetchall()
         return [self._stage_table(span, *row) for row in groups]
-
-    def _hand_on(self, span: Range, relations: Sequence[int]) -> None:
-        """Large values that only a held row carried; a row behind one that cannot be read is held as well."""
-        for relation in relations:
-            statements = self._statements_of(relation)
-            for seq in self._held.hand_on(statements, span.params(relation=relation)):
-                self._hold(statements, seq, _BEHIND, "change the large value in the source, which sends it again")
-
-    def _open_rows(self) -> bool:
-        return self._conn.execute(_SQL["any_open_rows"], (self._stream_id,), prepare=True).fetchone() == (True,)
 
     def key_changes(self, part: StagedTable, first: int, last: int) -> list[tuple[list[str], list[str], int]]:
         """(old key, new key, transaction) of every key change of a table in the batch, in stream order."""
@@ -191,7 +175,7 @@ class Mirror:
         older = self._one(st.text("count_older", extra=extra), params) if merged != part.main else 0
         counts.items.update(merged=merged + part.truncates, folded=part.folded, older=older, held=part.held)
         counts.effects.update(truncates=part.truncates, keys_left_or_truncated=moved)
-        if self._open_rows():
+        if conn.execute(_SQL["any_open_rows"], (self._stream_id,), prepare=True).fetchone() == (True,):
             conn.execute(st.text("close_rows"), {"prefix": f"row:{self._source}:{part.table.name}:"})
 
     def merge_snapshot(self, first: int, last: int, pos: int) -> RowCounts:
@@ -244,17 +228,14 @@ class Mirror:
                 found += 1
         return found
 
-    def _hold(
-        self, statements: TableStatements, seq: int, error: str,
-        remedy: str = "correct the row in the source; its next change closes this",
-    ) -> None:  # fmt: skip
+    def _hold(self, statements: TableStatements, seq: int, error: str) -> None:
         name = statements.table.name
         params = {"stream": self._stream_id, "seq": seq, "error": error}
         row = self._conn.execute(statements.text("hold"), params).fetchone()
         key = row[0] if row else ""
         self._conn.execute(_SQL["open_exception"], (
             f"row:{self._source}:{name}:{key}", self._stream_id, f"a row of {name} with key {key} cannot be merged: {error}",
-            remedy, Jsonb({"key": key, "seq": seq}),
+            "correct the row in the source; its next change closes this", Jsonb({"key": key, "seq": seq}),
         ))  # fmt: skip
 
     # ------------------------------------------------------------------------------------------------ shapes

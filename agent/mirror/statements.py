@@ -61,8 +61,6 @@ class TableStatements:
             "old_key_casts": ", ".join(self._cast("i.old_values", c) for c in self._keys),
             "old_key_texts": ", ".join(f"i.old_values[{self._position[c.name]}]" for c in self._keys),
             "new_key_texts": ", ".join(f"i.new_values[{self._position[c.name]}]" for c in self._keys),
-            "left_key": self._key_text("(coalesce(i.old_values, i.new_values))[{position}]"),
-            "own_key": self._key_text("(coalesce(i.new_values, i.old_values))[{position}]"),
             "held_key": self._key_text("(coalesce(new_values, old_values))[{position}]"),
             "staged_key": self._key_text("coalesce(f._vals[{position}], f.{name}::text)"),
             "row_key": self._key_text("m.{name}::text"),

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from agent.model.changes import UNCHANGED, CaptureBatch, Column, Relation, RowChange, TransactionSlice, Value
+from agent.model.changes import CaptureBatch, Column, Relation, RowChange, TransactionSlice, Value
 from agent.model.ids import CommitPos
 from agent.operations.exceptions import ExceptionRow, show
 from agent.store.embedded import EmbeddedServer
@@ -267,60 +267,6 @@ def test_a_key_change_in_a_row_that_breaks_moves_nothing(new_line: NewLine) -> N
     # The source goes on with the new key, and its next change brings both keys right.
     feed.send([RowChange(ARCUST.ref, "u", None, row(3))])
     assert wanted(line, 3)["external_number"] == "C00003"
-    assert line.exceptions() == ()
-
-
-@pytest.mark.parametrize("at_once", [True, False], ids=["one transaction", "one after the other"])
-@pytest.mark.parametrize(
-    ("held", "name"),
-    [
-        ({"nm": "New", "since": "0000-00-00"}, "New"),
-        ({"nm": "New", "cr_lim": "1\x000"}, "New"),
-        ({"nm": UNCHANGED, "since": "0000-00-00"}, "Customer 1"),
-        ({"nm": UNCHANGED, "cr_lim": "1\x000"}, "Customer 1"),
-    ],
-    ids=["carried, held at merge", "carried, held at COPY", "left alone, held at merge", "left alone, held at COPY"],
-)
-def test_a_large_text_that_only_a_held_row_carried_is_handed_on(
-    held: dict[str, Value], name: str, at_once: bool, new_line: NewLine
-) -> None:
-    line = new_line()
-    feed = Feed(line)
-    feed.send([RowChange(ARCUST.ref, "c", None, row(1))])
-    changes = [
-        RowChange(ARCUST.ref, "u", None, row(1, **held)),
-        RowChange(ARCUST.ref, "u", None, row(1, nm=UNCHANGED, since="2025-12-31")),
-    ]
-    for part in [changes] if at_once else [changes[:1], changes[1:]]:
-        feed.send(part)
-    assert (wanted(line, 1)["name"], wanted(line, 1)["city"]) == (name, "2025-12-31")
-    assert line.exceptions() == ()
-
-
-def test_a_new_row_that_was_held_has_its_large_text_once_it_is_corrected(new_line: NewLine) -> None:
-    line = new_line()
-    feed = Feed(line)
-    feed.send([RowChange(ARCUST.ref, "c", None, row(1, since="0000-00-00"))])
-    feed.send([RowChange(ARCUST.ref, "u", None, row(1, nm=UNCHANGED, since="0000-00-01"))])
-    assert the_only_exception(line).stage == "merge"
-    feed.send([RowChange(ARCUST.ref, "u", None, row(1, nm=UNCHANGED))])
-    assert wanted(line, 1)["name"] == "Customer 1"
-    assert line.exceptions() == ()
-
-
-def test_behind_a_large_text_that_cannot_be_read_a_row_is_held_until_the_text_is_sent_again(
-    new_line: NewLine,
-) -> None:
-    line = new_line()
-    feed = Feed(line)
-    feed.send([RowChange(ARCUST.ref, "c", None, row(1))])
-    feed.send([RowChange(ARCUST.ref, "u", None, row(1, nm="one\x00two"))])
-    feed.send([RowChange(ARCUST.ref, "u", None, row(1, nm=UNCHANGED, since="2025-12-31"))])
-    assert (wanted(line, 1)["name"], wanted(line, 1)["city"]) == ("Customer 1", "2024-01-31")
-    assert {e.stage for e in line.exceptions()} == {"copy", "merge"}
-    assert "which sends it again" in next(e.remedy for e in line.exceptions() if e.stage == "merge")
-    feed.send([RowChange(ARCUST.ref, "u", None, row(1, nm="Right", since="2025-12-31"))])
-    assert (wanted(line, 1)["name"], wanted(line, 1)["city"]) == ("Right", "2025-12-31")
     assert line.exceptions() == ()
 
 

@@ -50,8 +50,7 @@ VALUES (%s, %s, %s, %s, %s, 'copy', %s, %s, %s)
 -- name: open_exception
 INSERT INTO coexist.exception (stage, subject, stream_id, code, message, remedy, diagnostics)
 VALUES ('copy', %s, %s, 'unreadable_value', %s, %s, %s)
-ON CONFLICT (stage, subject) WHERE state = 'open' DO UPDATE SET message = excluded.message,
-    diagnostics = excluded.diagnostics || jsonb_build_object('since', coalesce(exception.diagnostics->'since', exception.diagnostics->'seq'))
+ON CONFLICT (stage, subject) WHERE state = 'open' DO UPDATE SET message = excluded.message, diagnostics = excluded.diagnostics
 
 -- name: count
 INSERT INTO coexist.ledger (ledger, scope, item, n) VALUES (%s, %s, %s, %s)

@@ -186,36 +186,7 @@ RETURNING key_text
 -- name: open_exception
 INSERT INTO coexist.exception (stage, subject, stream_id, code, message, remedy, diagnostics)
 VALUES ('merge', %s, %s, 'unreadable_value', %s, %s, %s)
-ON CONFLICT (stage, subject) WHERE state = 'open' DO UPDATE SET message = excluded.message,
-    diagnostics = excluded.diagnostics || jsonb_build_object('since', coalesce(exception.diagnostics->'since', exception.diagnostics->'seq'))
-
--- name: behind_held
--- Rows with unchanged values of whose key a row is held; since: the number of the first of those held.
-SELECT i.seq, i.unchanged, {left_key}, x.since
-FROM coexist.inbox i
-CROSS JOIN LATERAL (
-    SELECT min(coalesce(e.diagnostics->'since', e.diagnostics->'seq')::bigint) AS since, min((e.diagnostics->>'seq')::bigint) AS seq
-    FROM coexist.exception e
-    WHERE e.state = 'open' AND e.stage IN ('copy', 'merge') AND e.subject = %(prefix)s || {left_key} OFFSET 0) x
-WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
-  AND i.op = 'u' AND i.unchanged IS NOT NULL AND x.seq < i.seq
-ORDER BY i.seq
-
--- name: rows_before
--- What was captured of a key since its first held row, newest first: held ones by their raw image.
-SELECT relation_id, stage, raw, unchanged FROM (
-    SELECT h.seq, h.relation_id, h.stage, h.raw, NULL::smallint[] AS unchanged FROM coexist.held_row h
-    WHERE h.stream_id = %(stream)s AND h.seq >= %(since)s AND h.seq < %(seq)s AND h.key_text = %(key)s
-    UNION ALL
-    SELECT i.seq, i.relation_id, NULL, NULL, i.unchanged FROM coexist.inbox i
-    WHERE i.stream_id = %(stream)s AND i.seq >= greatest(%(since)s, %(first)s) AND i.seq < %(seq)s AND i.relation_id = %(relation)s
-      AND i.op NOT IN ('t', 'h') AND {own_key} = %(key)s
-) b ORDER BY seq DESC
-
--- name: complete_row
-UPDATE coexist.inbox
-SET new_values[%(position)s] = %(value)s, unchanged = nullif(array_remove(unchanged, %(position)s::smallint), '{}')
-WHERE stream_id = %(stream)s AND seq = %(seq)s
+ON CONFLICT (stage, subject) WHERE state = 'open' DO UPDATE SET message = excluded.message, diagnostics = excluded.diagnostics
 
 -- name: any_open_rows
 SELECT EXISTS (SELECT 1 FROM coexist.exception WHERE state = 'open' AND stream_id = %s AND stage IN ('copy', 'merge'))

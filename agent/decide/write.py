@@ -95,7 +95,6 @@ class Decider:
     ) -> int:  # fmt: skip
         """One mapping's changes → rows in the store, and `keep` for those whose new state is to stand; returns how many."""
         plan = self._plans[mapping]
-        parts = [changes[n : n + _PART] for n in range(0, len(changes), _PART)]
         fixed = (plan.entity.object_name, cause, mapping, self._versions[mapping])
         batch = _Batch(
             plan, cause, counting and cause != "baseline", Lines(transactions, self._source, fixed), keep,
@@ -103,9 +102,11 @@ class Decider:
             iter(self._numbers("command_numbers", len(changes) * len(plan.targets))),
         )  # fmt: skip
         with self._beside:
-            for part in parts:
-                step = self._part(batch, decide(plan, part, transactions, cause, self._resolve))
-                if len(parts) > 1:
+            for first in range(0, len(changes), _PART):
+                # Cut here, for it is now that the states of a part are parsed.
+                out = decide(plan, changes[first : first + _PART], transactions, cause, self._resolve)
+                step = self._part(batch, out)
+                if len(changes) > _PART:
                     self._beside.run(step)
                 else:
                     step()  # nothing is left to be decided beside it

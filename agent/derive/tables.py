@@ -126,6 +126,7 @@ class MappingTables:
         if row is not None and row[0] == mapping.version:
             return False
         conn.execute(f"CREATE SCHEMA IF NOT EXISTS {quote('state_' + mapping.source)}".encode())
+        self._take_over(conn)
         present = conn.execute(
             "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a"
             " WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped",
@@ -161,6 +162,19 @@ class MappingTables:
             conn.execute(f"INSERT INTO {self.state} ({listed}) SELECT {listed} FROM {old}".encode())
         conn.execute(f"DROP TABLE {old}".encode())
         conn.execute(f"CREATE UNIQUE INDEX ON {self.state} (_id)".encode())
+
+    def _take_over(self, conn: psycopg.Connection[Any]) -> None:
+        """The state of a mapping that made the same entities under another name: they are the same entities."""
+        if conn.execute("SELECT to_regclass(%s) IS NOT NULL", (self.state,)).fetchone() == (True,):
+            return
+        schema = "state_" + self.mapping.source
+        former = conn.execute(_SQL["former_mappings"], {"source": self.mapping.source, "schema": schema}).fetchall()
+        for (table,) in former:
+            old = f"{quote(schema)}.{quote(table)}"
+            row = conn.execute(_SQL["entity_of_state"].format_map({"state": old}).encode()).fetchone()
+            if row == (self.mapping.entity,):
+                conn.execute(f"ALTER TABLE {old} RENAME TO {quote(self.mapping.name.split('.')[-1])}".encode())
+                return
 
     def _refuse_other_key(self, conn: psycopg.Connection[Any], present: dict[str, str]) -> None:
         if all(k in present for k in self.key_names):

@@ -97,9 +97,9 @@ class Intake:
         """Forget the rows of an interrupted snapshot or huge transaction and start a snapshot anew."""
         with self._conn.transaction():
             self._lock()
-            dropped = self._conn.execute(
-                _SQL["discard_open_rows"], (self.stream_id, self.state.last_seq)
-            ).rowcount
+            open_rows = (self.stream_id, self.state.last_seq)
+            dropped = self._conn.execute(_SQL["discard_open_rows"], open_rows).rowcount
+            self._conn.execute(_SQL["discard_open_held"], open_rows)
             self._count("rows", "older", dropped)
             self._advance(replace(self.state, snapshot_state="running", open_pos=None, open_rows=0), 0)
 

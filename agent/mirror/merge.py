@@ -205,12 +205,12 @@ class Mirror:
     def _sweep(self, span: Range, pos: int, counts: RowCounts) -> None:
         """What the snapshot no longer has is gone; but a row of it that could not be read is there all the same."""
         relations = [r[0] for r in self._conn.execute(_SQL["held_relations"], span.params()).fetchall()]
-        held = {(st := self._statements_of(r)).table.name: (r, st) for r in relations}
-        for table in self.tables.values():
-            relation, statements = held.get(table.name, (0, None))
-            but = statements.text("but_held").decode() if statements else ""
+        for table in list(self.tables.values()):
+            # A table may have changed its shape in between, and have held rows of both.
+            held = [r for r in relations if self._statements_of(r).table.name == table.name]
+            but = self._statements_of(held[0]).text("but_held").decode() if held else ""
             text = _SQL["sweep"].format_map({"rows": table.rows, "but_held": but}).encode()
-            done = self._conn.execute(text, span.params(pos=pos, relation=relation))
+            done = self._conn.execute(text, span.params(pos=pos, relations=held))
             counts.effects["swept"] += done.rowcount
 
     # ------------------------------------------------------------------------------------------------ isolating

@@ -76,6 +76,7 @@ def resnapshot(conn: psycopg.Connection[Any], source: str, *, actor: str, reason
             )
         stream_id, incarnation, state, *known = row
         discarded = conn.execute(_SQL["discard_open_rows"], {"stream": stream_id}).rowcount
+        conn.execute(_SQL["discard_open_held"], {"stream": stream_id})
         if discarded:
             conn.execute(_SQL["count_discarded"], (source, discarded))
         conn.execute(_SQL["begin_incarnation"], {"stream": stream_id})

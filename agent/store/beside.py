@@ -6,9 +6,33 @@ A driver waits for its server without holding the interpreter, so the two work a
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from queue import SimpleQueue
+from threading import Event, Thread
 from types import TracebackType
 from typing import Self
+from weakref import finalize
+
+Step = Callable[[], object]
+
+
+class _Block:
+    """The steps of one `with` block: what failed first, and whether all have been looked at."""
+
+    def __init__(self) -> None:
+        self.failure: BaseException | None = None
+        self.dropped = False
+        self.ended = Event()
+
+    def run(self, step: Step) -> None:
+        if self.failure is not None or self.dropped:
+            return
+        try:
+            step()
+        except BaseException as error:
+            self.failure = error
+
+
+_Queue = SimpleQueue[tuple[_Block, Step] | None]
 
 
 class Beside:
@@ -18,35 +42,47 @@ class Beside:
     """
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="beside")
-        self._steps: list[Future[None]] = []
-        self._failed = False
+        self._queue: _Queue = SimpleQueue()
+        self._thread: Thread | None = None
+        self._block = _Block()
 
-    def run(self, step: Callable[[], object]) -> None:
+    def run(self, step: Step) -> None:
         """Run `step` after those given before."""
-        self._steps.append(self._thread.submit(self._unless_failed, step))
-
-    def _unless_failed(self, step: Callable[[], object]) -> None:
-        if self._failed:
-            return
-        try:
-            step()
-        except BaseException:
-            self._failed = True
-            raise
+        if self._thread is None or not self._thread.is_alive():
+            # A daemon: a step that hangs in the store does not keep the process from ending.
+            self._thread = Thread(target=_work, args=(self._queue,), name="beside", daemon=True)
+            self._thread.start()
+            finalize(self, self._queue.put, None)
+        self._queue.put((self._block, step))
 
     def __enter__(self) -> Self:
-        self._failed = False
+        self._block = _Block()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._failed = True
-        steps, self._steps = self._steps, []
-        # Whatever happens, nobody else touches the connection while a step may be using it.
-        wait(steps)
-        if error is None:
-            for step in steps:
-                step.result()
+        block = self._block
+        block.dropped = error is not None
+        self._wait(block)
+        if error is None and block.failure is not None:
+            raise block.failure
+
+    def _wait(self, block: _Block) -> None:
+        """Whatever happens, nobody else touches the connection while a step may be using it."""
+        if self._thread is None:
+            return
+        self._queue.put((_Block(), block.ended.set))
+        try:
+            block.ended.wait()
+        except BaseException:
+            block.dropped = True
+            block.ended.wait()
+            raise
+
+
+def _work(queue: _Queue) -> None:
+    while (given := queue.get()) is not None:
+        block, step = given
+        block.run(step)
+        del given, block, step  # nothing of a batch is kept until the next one

@@ -67,6 +67,29 @@ def test_a_mapping_under_another_name_makes_the_same_entities(line: Line) -> Non
     assert line.exceptions() == ()
 
 
+@pytest.mark.parametrize(
+    "then", ["UPDATE arcust SET cust_no = 'C9' WHERE cust_no = 'C1'", "DELETE FROM arcust WHERE cust_no = 'C1'"]
+)
+def test_a_mapping_under_another_name_knows_also_what_it_cannot_make_at_once(
+    then: str, line: Line, tmp_path: Path
+) -> None:
+    before = _entities(line)
+    (tmp_path / "customer.sql").write_text(
+        _CUSTOMER.replace("c.nm AS name", "CASE WHEN c.nm <> 'One' THEN c.nm END AS name")
+    )
+    line.configure(_settings("finance.party"))
+    line.make_deriver()
+    line.drain()
+    assert [e.code for e in line.exceptions()] == ["invalid"]
+    line.run(then, "UPDATE arcust SET nm = 'Right'")
+    assert line.ask("SELECT count(*) FROM coexist.record") == [(2,)]
+    assert _entities(line) == before
+    kinds = line.ask("SELECT DISTINCT kind FROM coexist.command ORDER BY 1")
+    assert kinds == ([("delete",), ("state",)] if then.startswith("DELETE") else [("state",)])
+    assert line.exceptions() == ()
+    assert line.wrong() == []
+
+
 def test_another_key_for_entities_that_are_out_there_is_refused(line: Line, tmp_path: Path) -> None:
     (tmp_path / "customer.sql").write_text(_PARTY)
     line.configure(_settings(key="key_id"))

@@ -95,9 +95,9 @@ DELETE FROM {evaluated}
 -- name: differences
 SELECT e._number, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,
        CASE WHEN e._number IS NULL THEN NULL
-            WHEN same THEN 'same'
+            WHEN c.same THEN 'same'
             ELSE (SELECT to_json(x) FROM (SELECT {e_columns}) x)::text END,
-       CASE WHEN s._id IS NULL OR s._deleted OR same THEN NULL
+       CASE WHEN s._id IS NULL OR s._deleted OR c.same THEN NULL
             ELSE (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text END
 FROM {dirty} d
 LEFT JOIN {evaluated} e ON {e_is_d}
@@ -138,6 +138,17 @@ RETURNING _id::text, ARRAY[{own_key_texts}]
 DELETE FROM {state} s USING (SELECT * FROM unnest({new_arrays}) AS m ({new_columns})) m
 WHERE {s_is_new} AND NOT ({s_in_old})
 RETURNING s._id::text, s._deleted, (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text, {s_key_texts}
+
+-- name: former_mappings
+-- State tables of mappings that are in the configuration no longer, the latest first.
+SELECT x.short FROM (
+    SELECT substr(v.mapping, length(%(source)s) + 2) AS short, bool_or(v.active) AS active, max(v.activated_at) AS at
+    FROM coexist.mapping_version v WHERE starts_with(v.mapping, %(source)s || '.') GROUP BY v.mapping
+) x JOIN pg_tables t ON t.schemaname = %(schema)s AND t.tablename = x.short
+WHERE NOT x.active ORDER BY x.at DESC
+
+-- name: entity_of_state
+SELECT k.entity FROM (SELECT _id FROM {state} LIMIT 1) s JOIN coexist.source_key k ON k.entity_id = s._id LIMIT 1
 
 -- name: borne_keys
 SELECT k.key_text FROM coexist.source_key k JOIN {state} s ON s._id = k.entity_id

@@ -25,6 +25,10 @@ UPDATE coexist.stream SET system_id = %s, timeline = %s WHERE stream_id = %s
 -- name: discard_open_rows
 DELETE FROM coexist.inbox WHERE stream_id = %s AND seq > %s
 
+-- name: discard_open_held
+-- Their numbers are given again; what was held of a snapshot that is begun anew is read anew.
+DELETE FROM coexist.held_row WHERE stream_id = %s AND seq > %s
+
 -- name: latest_relations
 SELECT DISTINCT ON (ref) ref, relation_id, schema_name, table_name, columns
 FROM coexist.relation WHERE stream_id = %s ORDER BY ref, relation_id DESC

@@ -158,7 +158,7 @@ SELECT DISTINCT relation_id FROM coexist.held_row WHERE stream_id = %(stream)s A
 -- name: but_held
 -- A row of the snapshot that is held is there all the same, only unreadable; and where not even its key could be read, it may be any.
 AND NOT EXISTS (SELECT 1 FROM coexist.held_row h
-                WHERE h.stream_id = %(stream)s AND h.seq BETWEEN %(first)s AND %(last)s AND h.relation_id = %(relation)s
+                WHERE h.stream_id = %(stream)s AND h.seq BETWEEN %(first)s AND %(last)s AND h.relation_id = ANY (%(relations)s)
                   AND h.key_text IN ('', {row_key}))
 
 -- name: probe

@@ -22,6 +22,10 @@ SELECT stream_id, incarnation, snapshot_state, system_id, timeline, position FRO
 DELETE FROM coexist.inbox i USING coexist.stream s
 WHERE s.stream_id = %(stream)s AND i.stream_id = s.stream_id AND i.seq > s.last_seq
 
+-- name: discard_open_held
+DELETE FROM coexist.held_row h USING coexist.stream s
+WHERE s.stream_id = %(stream)s AND h.stream_id = s.stream_id AND h.seq > s.last_seq
+
 -- name: count_discarded
 INSERT INTO coexist.ledger (ledger, scope, item, n) VALUES ('rows', %s, 'older', %s)
 ON CONFLICT (ledger, scope, item) DO UPDATE SET n = coexist.ledger.n + excluded.n

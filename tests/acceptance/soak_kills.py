@@ -86,7 +86,7 @@ def _told(name: str, seed: int, running: Running) -> Counter[str]:
     started = time.monotonic()
     try:
         report = run_one(name, seed, running)
-    except Exception:
+    except Exception:  # whatever it was, it is told with its trace, counted, and the soak goes on
         print(f"FAILED {name} seed {seed}\n{traceback.format_exc()}", flush=True)
         running.discard()
         return Counter({"runs": 1, "failed": 1})

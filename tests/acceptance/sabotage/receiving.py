@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import psycopg
@@ -20,6 +19,10 @@ from agent.inbox.intake import Intake, StreamState
 from agent.model.changes import CaptureBatch, ResumePoint
 from agent.model.ids import CommitPos
 from tests.acceptance.sabotage import instead
+from tests.support.processes import wait_until
+
+# What makes the damage certain is waited for; without it a case would be one of chance.
+_PATIENCE = 10.0
 
 
 @cache
@@ -33,15 +36,6 @@ def _ask(dsn: str, question: str) -> int:
         row = conn.execute(question.encode()).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _patiently(what: str, condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for what makes the damage certain; without it the case would be one of chance."""
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            raise AssertionError(f"sabotage: {what} in vain")
-        time.sleep(0.005)
 
 
 def _without_lock(module: Any, name: str) -> None:
@@ -69,7 +63,7 @@ def acknowledged_before_the_commit() -> None:
                 capture.acknowledge(batch.end_pos)
                 capture._stream._send_status()
                 end = int(batch.end_pos)
-                _patiently("waited for the slot to move", lambda end=end: heard(capture, end))  # type: ignore[misc]
+                wait_until("the slot has moved", partial(heard, capture, end), _PATIENCE, every=0.005)
             capture.acknowledge(CommitPos(self._append(stream, batch)))
             if self._stop.is_set():
                 return
@@ -174,7 +168,7 @@ def reconnected_at_the_present() -> None:
         # Users are at work: what they commit meanwhile is what is lost.
         counter = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
         wanted = _ask(self._dsn, counter) + 10
-        _patiently("waited for transactions", lambda: _ask(self._dsn, counter) >= wanted)
+        wait_until("users went on", lambda: _ask(self._dsn, counter) >= wanted, _PATIENCE, every=0.005)
         return from_now(self, resume)
 
     instead(PostgresCapture, "stream", late)

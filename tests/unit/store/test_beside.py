@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -15,7 +16,7 @@ def test_steps_run_in_order_and_have_run_when_the_block_ends() -> None:
     for _ in range(2):
         with beside:
             for n in range(20):
-                beside.run(lambda n=n: done.append(n))  # type: ignore[misc]
+                beside.run(partial(done.append, n))
     assert done == [*range(20), *range(20)]
 
 

@@ -22,7 +22,7 @@ from cdc_config.checks import missing_secrets
 @pass_session
 def run(session: Session, log_format: str | None, log_level: str) -> None:
     """Run the agent until SIGTERM, which drains it; a second signal ends it at once."""
-    from agent.daemon import run as daemon
+    from agent.daemon.run import run as daemon
     from agent.observe import logs
 
     loaded = session.loaded

@@ -1,5 +1,1 @@
-"""The daemon: one thread per stream for capture, one for derive, one event loop for apply and for observation."""
-
-from agent.daemon.run import run
-
-__all__ = ["run"]
+"""The daemon: a process per stream for capture, a thread per stream for derive, one event loop for apply and observation."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
@@ -14,8 +14,15 @@ from agent.errors import SourceError
 from agent.inbox.intake import Intake
 from agent.model.changes import CaptureBatch, SourceIdentity
 from agent.model.ids import CommitPos
-from agent.observe.health import Loop
 from agent.ports import Capture, Observer
+
+
+class SignOfLife(Protocol):
+    """Where the loop says that it is alive."""
+
+    def idle(self) -> None:
+        """Nothing is overdue."""
+        ...
 
 
 class CaptureLoop:
@@ -23,7 +30,7 @@ class CaptureLoop:
 
     def __init__(
         self, source: str, connect: Callable[[], psycopg.Connection[Any]], make_capture: Callable[[], Capture], stop: Stop,
-        observer: Observer, loop: Loop, on_rows: Callable[[], None],
+        observer: Observer, loop: SignOfLife, on_rows: Callable[[], None],
     ) -> None:  # fmt: skip
         self._source = source
         self._connect = connect
@@ -59,7 +66,6 @@ class CaptureLoop:
                 if not self._stop.is_set():
                     self._follow(intake, capture)
             finally:
-                self._observer.gauge("source_up", 0, source=self._source)
                 with self._lock:
                     self._capture = None
                 capture.close()
@@ -95,13 +101,13 @@ class CaptureLoop:
     def _append(self, intake: Intake, batch: CaptureBatch) -> int:
         started = time.monotonic()
         position = intake.append(batch)
-        self._loop.idle()
         if batch.slices:
+            self._on_rows()
             self._observer.observe("intake_seconds", time.monotonic() - started, source=self._source)
             self._observer.count("captured_rows", batch.captured, source=self._source)
             self._observer.count(
                 "captured_transactions", sum(s.complete for s in batch.slices), source=self._source
             )
-            self._on_rows()
+        self._loop.idle()
         self._observer.gauge("position", position, source=self._source)
         return position

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +14,9 @@ from typing import Any
 import psycopg
 
 from agent.daemon.apply_loop import ApplyLoop
-from agent.daemon.capture_loop import CaptureLoop
+from agent.daemon.capture_process import CaptureProcess
 from agent.daemon.derive_loop import DeriveLoop
+from agent.daemon.interpreter import tune
 from agent.daemon.loop import Stop, supervise
 from agent.errors import CoexistError
 from agent.observe import logs
@@ -63,10 +62,10 @@ class Daemon:
             derive_health,
         )
         capture_health = self._health.loop(f"capture {source}", patience=300, silence=300)
-        capture = CaptureLoop(
+        capture = CaptureProcess(
             source,
-            self._connect,
-            lambda: factory.capture(self._observer),
+            self._store.dsn,
+            factory.capture_settings,
             self.stop,
             self._observer,
             capture_health,
@@ -163,7 +162,7 @@ def run(config: Config, base_dir: Path) -> int:
             for source in config.sources:
                 SourceFactory(config, source).check(conn)
         daemon = Daemon(config, store, observer, Health())
-        _tune_interpreter()
+        tune()
         asyncio.run(daemon.main())
         reason: CoexistError | None = daemon.stop.reason
         if reason is not None:
@@ -171,14 +170,3 @@ def run(config: Config, base_dir: Path) -> int:
         return 0
     finally:
         store.close()
-
-
-def _tune_interpreter() -> None:
-    """For threads that mostly wait for PostgreSQL while one of them computes (docs/performance.md).
-
-    Rows come by ten thousands and hold no cycles: to look for some after every 700 of them takes a third of the time that
-    deriving them does. And an answer that has come waits for whoever computes, ten times a statement: 5 ms are too long.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    sys.setswitchinterval(0.0005)

@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 
-from agent.capture.postgres.capture import PostgresCapture
 from agent.capture.postgres.catalogue import all_tables
+from agent.capture.postgres.settings import CaptureSettings
 from agent.decide.brake import BrakeRules
 from agent.decide.plan import EntityPlan, ReferencePlan, TargetPlan
 from agent.decide.write import Decider
@@ -31,7 +31,6 @@ from agent.mirror.merge import Mirror
 from agent.mirror.tables import ensure_indexes, ensure_table, mirror_schema
 from agent.model.changes import Relation
 from agent.model.mapping import CompiledMapping, TableName
-from agent.ports import Observer
 from agent.wiring.rules import rules_changed
 from canonical.entities import ENTITIES
 from canonical.ownership import compile_ownership
@@ -60,19 +59,18 @@ class SourceFactory:
         store (`conn`) stands.
         """
         try:
-            with closing(self.capture(None)) as capture:
+            with closing(self.capture_settings().open(None)) as capture:
                 compile_source(self._config, self._source, capture.relations())
                 capture.check(Intake(conn, self._source).state.resume())
         except SourceUnavailable:
             return  # a source that is down now is waited for, not refused
 
-    def capture(self, observer: Observer | None) -> PostgresCapture:
-        """A capture of the tables that the mappings read. Raises SourceUnavailable, SourceError, MappingError."""
-        dsn = resolve(self._settings.dsn)
-        return PostgresCapture(
-            dsn, publication=self._settings.publication, slot=self._settings.slot, tables=self._tables(dsn),
-            create=self._settings.create, max_slice_rows=self._settings.max_slice_rows,
-            snapshot_rows_per_second=self._settings.snapshot_rows_per_second, observer=observer,
+    def capture_settings(self) -> CaptureSettings:
+        """For a capture of the tables that the mappings read. Raises SourceUnavailable, SourceError, MappingError."""
+        dsn, settings = resolve(self._settings.dsn), self._settings
+        return CaptureSettings(
+            dsn, settings.publication, settings.slot, self._tables(dsn), settings.create, settings.max_slice_rows,
+            settings.snapshot_rows_per_second,
         )  # fmt: skip
 
     def deriver(self, conn: psycopg.Connection[Any], on_commit: Callable[[], None]) -> Deriver:
@@ -82,7 +80,7 @@ class SourceFactory:
         """
         intake = Intake(conn, self._source)
         try:
-            with closing(self.capture(None)) as capture:
+            with closing(self.capture_settings().open(None)) as capture:
                 relations: Sequence[Relation] = capture.relations()
         except SourceUnavailable:
             relations = intake.relations

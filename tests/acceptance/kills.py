@@ -6,6 +6,8 @@ users go on for a while, the line drains; then both sides' own records agree and
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -128,6 +130,30 @@ def postmaster_round(
         report.transactions = users.stop()
     settle(estate, report, patience)
     assert agent.exit_code is None, f"the agent did not live through it:\n{agent.stderr()[-3000:]}"
+    return report
+
+
+def capture_round(
+    estate: Estate, seed: int, *, kills: int = 3, entry: Sequence[str] = AGENT,
+    weights: Mapping[str, float] = HARD, patience: float = 60.0,
+) -> Report:  # fmt: skip
+    """SIGKILL the process that captures, and only that, under work; the agent must start another each time."""
+    report = Report("capture process", seed)
+    agent = estate.start(entry=entry)
+    with Users(estate.source_dsn, seed=seed, weights=weights) as users:
+        for n in range(kills):
+            must_work(estate, f"before kill {n + 1}")
+            users.go_on(3 + (seed + n) % 7)
+            (capture,) = agent.children()
+            os.kill(capture, signal.SIGKILL)
+            report.kills += 1
+        must_work(estate, "after the last kill")
+        users.go_on(10)
+        report.transactions = users.stop()
+    settle(estate, report, patience)
+    said = agent.stderr()
+    assert agent.exit_code is None, f"the agent did not live through it:\n{said[-3000:]}"
+    assert said.count("the capture process ended with -9") == kills, said[-3000:]
     return report
 
 

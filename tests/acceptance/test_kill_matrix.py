@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.acceptance.kills import FAILPOINTS, POSTMASTERS, Point, agent_round, postmaster_round, verify
+from tests.acceptance.kills import (
+    FAILPOINTS,
+    POSTMASTERS,
+    Point,
+    agent_round,
+    capture_round,
+    postmaster_round,
+    verify,
+)
 from tests.support.estate import Estate
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -41,3 +52,26 @@ def test_an_agent_killed_around_its_snapshot_starts_anew_without_a_gap(
 def test_an_agent_lives_through_the_crash_of_a_database(which: str, seed: int, estate: Estate) -> None:
     postmaster_round(estate, which, seed)
     verify(estate)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_agent_whose_capture_process_is_killed_starts_another(seed: int, estate: Estate) -> None:
+    capture_round(estate, seed)
+    verify(estate)
+
+
+def test_no_capture_process_outlives_its_agent(estate: Estate) -> None:
+    agent = estate.start()
+    wait_until("it captures", lambda: len(agent.children()) == 1)
+    (capture,) = agent.children()
+    agent.kill()
+    wait_until("the capture process is gone", lambda: not Path(f"/proc/{capture}").exists())
+
+
+def test_a_capture_process_ends_with_the_agent_that_drains(estate: Estate) -> None:
+    agent = estate.start()
+    estate.wait_until_drained()
+    (capture,) = agent.children()
+    assert estate.stop() == 0
+    assert not Path(f"/proc/{capture}").exists()
+    assert "capture process ended" not in agent.stderr()

@@ -40,6 +40,10 @@ class Process:
         """Its process id."""
         return self._child.pid
 
+    def children(self) -> list[int]:
+        """Process ids of what it started and what still runs."""
+        return [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and _parent(p) == self.pid]
+
     @property
     def exit_code(self) -> int | None:
         """None while it runs; -9 after SIGKILL."""
@@ -71,3 +75,11 @@ class Process:
         """However it stands: afterwards it is gone."""
         if self.exit_code is None:
             self.kill()
+
+
+def _parent(process: Path) -> int | None:
+    try:
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None  # it has just ended
+    return None if fields[0] == "Z" else int(fields[1])

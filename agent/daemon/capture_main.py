@@ -1,0 +1,65 @@
+"""`python -m agent.daemon.capture_main`: the process that captures one source for the agent that started it.
+
+Decoding a source's changes computes all the time, and so does deciding; in one interpreter they would take turns. This
+process imports only what capture and intake need, lives through one attempt, and never outlives its agent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import Any, BinaryIO
+
+import psycopg
+
+from agent.daemon.capture_loop import CaptureLoop
+from agent.daemon.interpreter import tune
+from agent.daemon.loop import Stop
+from agent.daemon.wire import STOP, Order, Reports
+from agent.failpoints import die_with
+
+_ORPHANED = 3  # exit code when the agent is gone
+
+
+def main(orders: BinaryIO, reports: BinaryIO) -> int:
+    """Carry out the order that comes first; 0 after a stop, 1 when the last report says what failed."""
+    # A Ctrl-C or a SIGTERM to the whole group is the agent's to answer: it says when to stop.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    tune()
+    order = Order.read(orders.readline())
+    die_with(order.agent)
+    told = Reports(reports)
+    stop = Stop()
+    threading.Thread(target=_listen, args=(orders, stop), name="orders", daemon=True).start()
+
+    def connect() -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            order.store_dsn, autocommit=True, connect_timeout=10, application_name="coexist capture"
+        )
+
+    loop = CaptureLoop(order.source, connect, lambda: order.settings.open(told), stop, told, told, told.rows)
+    try:
+        loop.work()
+    except Exception as error:
+        told.failed(error, traceback.format_exc())
+        return 1
+    return 0
+
+
+def _listen(orders: BinaryIO, stop: Stop) -> None:
+    if orders.readline() == STOP:
+        stop.set()
+        orders.readline()
+    # The agent is gone. What it has not been told of is in the store, or will be read again.
+    os._exit(_ORPHANED)
+
+
+if __name__ == "__main__":
+    status = main(sys.stdin.buffer, sys.stdout.buffer)
+    # Not through the interpreter's end: the listening thread may hold the pipe just then.
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,4 +1,4 @@
-"""agent_rss_mb: the most memory the agent's processes ever held, through a snapshot of 1,000,000 rows and a transaction of 500,000."""
+"""agent_rss_mb: the most memory the agent ever held, through a snapshot of 1,000,000 rows and a transaction of 500,000."""
 
 from __future__ import annotations
 

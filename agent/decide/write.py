@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -15,34 +16,47 @@ from agent.decide.brake import BrakeRules, Braking
 from agent.decide.copytext import Lines
 from agent.decide.decide import Resolve, decide
 from agent.decide.plan import EntityPlan
-from agent.model.entities import CommandRow, Decisions, EntityChange, EntityException, Transaction
+from agent.model.entities import (
+    Broken,
+    CommandRow,
+    Decisions,
+    EntityChange,
+    EntityException,
+    Part,
+    Transaction,
+)
 from agent.store.arrays import plain, texts
 from agent.store.beside import Beside
 from agent.store.queries import queries
 
 _SQL = queries("agent.decide", "write")
-# So many entities are decided while the store takes in those before.
-_PART = 512
-
 Keep = Callable[[Sequence[EntityChange]], object]
+
+
+class _Taken(NamedTuple):
+    """A part, and the numbers of what it can come to at most."""
+
+    part: Part
+    events: Iterator[int]
+    commands: Iterator[int]
 
 
 @dataclass
 class _Batch:
-    """One mapping's changes on their way through `decide`. provisional: commands of a cause that spans several slices."""
+    """One mapping's parts on their way through `decide`. provisional: commands of a cause that spans several slices."""
 
     plan: EntityPlan
     cause: str
     provisional: bool
     lines: Lines
     keep: Keep
-    events: Iterator[int]
-    commands: Iterator[int]
-    parts: list[tuple[Decisions, list[int]]] = field(default_factory=list)
+    decided: list[tuple[Decisions, list[int]]] = field(default_factory=list)
+    unchanged: list[Sequence[str]] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
 
     @property
     def accepted(self) -> int:
-        return sum(len(out.accepted) for out, _ in self.parts)
+        return sum(len(out.accepted) for out, _ in self.decided)
 
 
 class Decider:
@@ -90,49 +104,67 @@ class Decider:
         self._braking.settle(self._stream_id)
 
     def decide(
-        self, mapping: str, changes: Sequence[EntityChange], transactions: Mapping[int, Transaction], cause: str,
-        evaluation: Any, keep: Keep, *, counting: bool,
+        self, mapping: str, parts: Sequence[Callable[[], Part]], transactions: Mapping[int, Transaction], cause: str,
+        keep: Keep, *, counting: bool,
     ) -> int:  # fmt: skip
-        """One mapping's changes → rows in the store, and `keep` for those whose new state is to stand; returns how many."""
+        """One mapping's parts → rows in the store, and `keep` for those whose new state is to stand; returns how many.
+
+        With several, the store makes the next part and takes in the one before while one is decided.
+        """
         plan = self._plans[mapping]
         fixed = (plan.entity.object_name, cause, mapping, self._versions[mapping])
-        batch = _Batch(
-            plan, cause, counting and cause != "baseline", Lines(transactions, self._source, fixed), keep,
-            iter(self._numbers("event_numbers", len(changes))),
-            iter(self._numbers("command_numbers", len(changes) * len(plan.targets))),
-        )  # fmt: skip
-        with self._beside:
-            for first in range(0, len(changes), _PART):
-                # Cut here, for it is now that the states of a part are parsed.
-                out = decide(plan, changes[first : first + _PART], transactions, cause, self._resolve)
-                step = self._part(batch, out)
-                if len(changes) > _PART:
-                    self._beside.run(step)
-                else:
-                    step()  # nothing is left to be decided beside it
+        lines = Lines(transactions, self._source, fixed)
+        batch = _Batch(plan, cause, counting and cause != "baseline", lines, keep)
+        steps = [partial(self._take, batch, part) for part in parts]
+        if len(steps) == 1:
+            self._decide(batch, steps[0](), transactions)()
+        else:
+            self._decide_beside(batch, steps, transactions)
         self._settle(batch)
-        broken = [
-            _broken(plan, key, txn, code, message, self._resolve)
-            for key, txn, code, message in evaluation.broken
-        ]
-        self._exceptions(batch, broken, evaluation.unchanged_keys)
-        self._count(batch, evaluation.unchanged, len(broken))
+        broken = [_broken(plan, found, self._resolve) for found in batch.broken]
+        self._exceptions(batch, broken)
+        self._count(batch)
         return batch.accepted
 
-    def _part(self, batch: _Batch, out: Decisions) -> Callable[[], None]:
-        """Number and render what was decided; the step that is returned writes it."""
-        events = list(islice(batch.events, len(out.journal)))
+    def _decide_beside(
+        self, batch: _Batch, steps: Sequence[Callable[[], _Taken]], transactions: Mapping[int, Transaction]
+    ) -> None:
+        with self._beside:
+            ahead = self._beside.ask(steps[0])
+            for following in [*steps[1:], None]:
+                taken = ahead()
+                if following is not None:
+                    ahead = self._beside.ask(following)
+                self._beside.run(self._decide(batch, taken, transactions))
+
+    def _take(self, batch: _Batch, part: Callable[[], Part]) -> _Taken:
+        made = part()
+        n = len(made.changes)
+        commands = n * len(batch.plan.targets)
+        return _Taken(
+            made, iter(self._numbers("event_numbers", n)), iter(self._numbers("command_numbers", commands))
+        )
+
+    def _decide(
+        self, batch: _Batch, taken: _Taken, transactions: Mapping[int, Transaction]
+    ) -> Callable[[], None]:
+        """Decide a part, number and render what it came to; the step that is returned writes it."""
+        # Cut here, for it is now that the states of a part are parsed.
+        out = decide(batch.plan, taken.part.changes[:], transactions, batch.cause, self._resolve)
+        batch.unchanged.extend(taken.part.unchanged)
+        batch.broken.extend(taken.part.broken)
+        events = list(islice(taken.events, len(out.journal)))
         if batch.provisional:
             out.commands[:] = [self._braking.provisional(row) for row in out.commands]
-        numbers = list(islice(batch.commands, len(out.commands)))
-        batch.parts.append((out, numbers))
+        numbers = list(islice(taken.commands, len(out.commands)))
+        batch.decided.append((out, numbers))
         journal = "".join(map(batch.lines.journal, events, out.journal))
         commands = "".join(
             batch.lines.command(n, row, events[row.event])
             for n, row in zip(numbers, out.commands, strict=True)
         )
 
-        def step() -> None:
+        def write() -> None:
             if out.journal:
                 self._copy("copy_journal", journal)
             if out.commands:
@@ -140,12 +172,12 @@ class Decider:
                 self._records(out.commands, numbers)
             batch.keep(out.accepted)
 
-        return step
+        return write
 
     def _settle(self, batch: _Batch) -> None:
         """What the commands do to older ones, once it is known which of them go."""
-        rows = [row for out, _ in batch.parts for row in out.commands]
-        numbers = [n for _, part in batch.parts for n in part]
+        rows = [row for out, _ in batch.decided for row in out.commands]
+        numbers = [n for _, part in batch.decided for n in part]
         held: set[int] = set()
         if not batch.provisional and batch.cause != "baseline":
             held = self._braking.check(self._stream_id, rows, numbers)
@@ -153,11 +185,11 @@ class Decider:
         if batch.cause == "replay":
             self._replace_parked(rows, numbers)
 
-    def _count(self, batch: _Batch, unchanged: int, broken: int) -> None:
+    def _count(self, batch: _Batch) -> None:
         plan, counts = batch.plan, self._counts
-        excepted = sum(e.stage in ("validate", "evaluate") for out, _ in batch.parts for e in out.exceptions)
-        counts["entities", self._source, "unchanged"] += unchanged
-        counts["entities", self._source, "excepted"] += excepted + broken
+        excepted = sum(e.stage in ("validate", "evaluate") for out, _ in batch.decided for e in out.exceptions)
+        counts["entities", self._source, "unchanged"] += len(batch.unchanged)
+        counts["entities", self._source, "excepted"] += excepted + len(batch.broken)
         for target in plan.targets:
             # Whatever is accepted must become one command per target; the commands are counted where they stand.
             counts["commands", target.target, "made"] += batch.accepted
@@ -229,23 +261,21 @@ class Decider:
         if gone:
             self._conn.execute(_SQL["close_superseded"], ([g[0] for g in gone],))
 
-    def _exceptions(
-        self, batch: _Batch, broken: Sequence[EntityException], unchanged: Sequence[Sequence[str]]
-    ) -> None:
+    def _exceptions(self, batch: _Batch, broken: Sequence[EntityException]) -> None:
         plan = batch.plan
         row = self._conn.execute(_SQL["any_open"], (self._stream_id,), prepare=True).fetchone()
-        if row and row[0] and (batch.accepted or unchanged):
-            accepted = [change for out, _ in batch.parts for change in out.accepted]
+        if row and row[0] and (batch.accepted or batch.unchanged):
+            accepted = [change for out, _ in batch.decided for change in out.accepted]
             # One that is again as it was last accepted has nothing open either.
             subjects = [f"{plan.mapping}:{c.key}" for c in accepted]
-            subjects += [f"{plan.mapping}:{_shown(key)}" for key in unchanged]
+            subjects += [f"{plan.mapping}:{_shown(key)}" for key in batch.unchanged]
             decided = [
                 f"{plan.entity.object_name}:{c.entity_id}:{t.target}" for c in accepted for t in plan.targets
             ]
             self._conn.execute(_SQL["close_entities"], (subjects, decided))
         found = [
             (e, None if e.command is None else numbers[e.command])
-            for out, numbers in batch.parts
+            for out, numbers in batch.decided
             for e in out.exceptions
         ]
         found += [(e, None) for e in broken]
@@ -287,14 +317,12 @@ def inheritance(
     return [(number, *flags) for number, flags in heirs.items()]
 
 
-def _broken(
-    plan: EntityPlan, key: list[str], txn_no: int, code: str, message: str, resolve: Resolve
-) -> EntityException:
-    shown = _shown(key)
+def _broken(plan: EntityPlan, found: Broken, resolve: Resolve) -> EntityException:
+    shown = _shown(found.key)
     return EntityException(
-        "evaluate", f"{plan.mapping}:{shown}", plan.entity.object_name, resolve(plan.entity.object_name, key), code,
-        f"the view cannot be evaluated for {shown}: {message}", "correct the legacy row or its mapping",
-        diagnostics={"mapping": plan.mapping, "key": shown, "txn_no": txn_no},
+        "evaluate", f"{plan.mapping}:{shown}", plan.entity.object_name, resolve(plan.entity.object_name, found.key), found.code,
+        f"the view cannot be evaluated for {shown}: {found.message}", "correct the legacy row or its mapping",
+        diagnostics={"mapping": plan.mapping, "key": shown, "txn_no": found.txn_no},
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any, overload
 from agent.derive.evaluate import Difference, Evaluation
 from agent.derive.keys import SourceKeys
 from agent.derive.tables import MappingTables
-from agent.model.entities import EVICTED, GONE, EntityChange
+from agent.model.entities import EVICTED, GONE, Broken, EntityChange, Part
 from agent.model.ids import EntityText
 from agent.store.jsonb import loads
 
@@ -54,18 +54,22 @@ class Changes(Sequence[EntityChange]):
 
 
 def identify(
-    keys: SourceKeys, tables: MappingTables, evaluation: Evaluation, evicted: Sequence[Difference], cause: str
-) -> Changes:
-    """Give every changed entity its id. Keys that mean two of them go to `evaluation.broken`."""
-    found = [*evicted, *evaluation.changed]
-    twins = keys.twins(tables, found)
+    keys: SourceKeys, tables: MappingTables, evaluation: Evaluation, evicted: Sequence[Difference], cause: str, seen: set[str]
+) -> Part:  # fmt: skip
+    """Give every changed entity its id. Keys that mean two of them are broken.
+
+    seen: the new keys of the batch's parts before this one, and then of this one too.
+    """
+    found, broken = [*evicted, *evaluation.changed], evaluation.broken
+    twins = keys.twins(tables, found, seen)
     for n in twins:
-        evaluation.broken.append((found[n].key, found[n].txn_no, "twin_key", _TWIN))
+        broken.append(Broken(found[n].key, found[n].txn_no, "twin_key", _TWIN))
     if twins:
         found = [d for n, d in enumerate(found) if n not in twins]
     ids, held = keys.ids_for_new(tables, found)
     # Derived anew without its state, an entity is not new for that.
-    return Changes(keys, found, len(evicted), ids, held if cause != "live" else set())
+    changes = Changes(keys, found, len(evicted), ids, held if cause != "live" else set())
+    return Part(changes, evaluation.unchanged, broken)
 
 
 def _state(text: str | None) -> dict[str, Any] | None:

@@ -8,30 +8,26 @@ the source is merged until that is empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import psycopg
 
 from agent.derive.affected import Affected, Staged
 from agent.derive.batch import Txn, cut_at_shape_change, take
-from agent.derive.changes import identify
-from agent.derive.evaluate import Difference, Evaluation, evaluate
-from agent.derive.keys import SourceKeys
+from agent.derive.entities import Entities
+from agent.derive.evaluate import Difference
+from agent.derive.keys import SourceKeys, TooLate
 from agent.derive.ports import DecideStage, MirrorStage
 from agent.derive.steps import StepCutter
 from agent.derive.tables import MappingTables
 from agent.derive.working import WHOLE, WorkingTables
 from agent.failpoints import failpoint
-from agent.model.entities import EntityChange, Transaction
-from agent.store.arrays import plain
+from agent.model.entities import Transaction
 from agent.store.queries import queries
 
 _SQL = queries("agent.derive", "derive")
-# Entities put off are evaluated so many at a time: states old and new stand in memory, documents with all their lines.
-_AT_ONCE = 2048
 
 Pair = tuple[Sequence[str], Sequence[str]]  # old key, new key
 NetMoves = Callable[[Sequence[Pair]], Sequence[Pair]]
@@ -70,9 +66,9 @@ class Deriver:
         self._cutter = cutter
         self._net_moves = net_moves
         self._batch_rows = batch_rows
-        self._slice = slice_entities
         self._on_commit = on_commit
         self._working = WorkingTables(conn)
+        self.entities = Entities(conn, stream_id, decider, keys, self._working, slice_entities)
         self._fence: int | None = None
         self._results = (0, 0)  # entities, changed of the batch in hand
         self._span: tuple[int, int] | None = None  # row numbers of the batch in hand
@@ -87,7 +83,12 @@ class Deriver:
         except (psycopg.errors.DataError, psycopg.errors.NotNullViolation):
             if not self._isolate():
                 raise
-        return self._attempt()
+        except TooLate:
+            self.entities.whole = True
+        try:
+            return self._attempt()
+        finally:
+            self.entities.whole = False
 
     def _isolate(self) -> int:
         if self._span is None:
@@ -182,7 +183,7 @@ class Deriver:
         self._affected.mark(staged, after=True)
         transactions = {t.txn_no: Transaction(*t[:4], t.incarnation) for t in batch}
         transactions[0] = transactions[batch[-1].txn_no]
-        self._evaluate_or_put_off(touched, transactions, "live", evicted)
+        self._results = self.entities.derive(touched, transactions, "live", evicted)
 
     def _move_keys(
         self, staged: Sequence[Staged], first: int, last: int, txn_no: int
@@ -217,7 +218,7 @@ class Deriver:
             self._working.use(tables.working)
             self._conn.execute(tables.text("mark_every_root"), params)
             self._conn.execute(tables.text("mark_every_state"), params)
-            self._put_off(tables, cause, txn.txn_no)
+            self.entities.put_off(tables, cause, txn.txn_no)
         if not baseline_done and not self._any_pending():
             self._conn.execute(_SQL["baseline_done"], (self._stream_id,))
 
@@ -243,122 +244,25 @@ class Deriver:
                     self._working.use(tables.working)
                     self._conn.execute(tables.text("mark_every_root"), params)
                     self._conn.execute(tables.text("mark_every_state"), params)
-                    self._put_off(tables, cause, row[0])
+                    self.entities.put_off(tables, cause, row[0])
             self._working.empty(WHOLE)
             self._decider.write_counts()
 
-    # ------------------------------------------------------------------------------------------------ entities
-
-    def _evaluate_or_put_off(
-        self, touched: Sequence[MappingTables], transactions: Mapping[int, Transaction], cause: str,
-        evicted: Mapping[str, list[Difference]],
-    ) -> None:  # fmt: skip
-        counts = {t.mapping.name: self._count(t) for t in touched}
-        total = sum(counts.values())
-        if total > self._slice:
-            for tables in touched:
-                # An eviction belongs to this very transaction; the rest of the mapping may wait.
-                self._finish(
-                    tables,
-                    Evaluation(),
-                    evicted.get(tables.mapping.name, []),
-                    transactions,
-                    cause,
-                    counting=True,
-                )
-                self._put_off(tables, cause, transactions[0].txn_no)
-            return
-        changed = 0
-        for tables in touched:
-            n = counts[tables.mapping.name]
-            if n or evicted.get(tables.mapping.name):
-                self._decider.count_affected(n)
-                evaluation = evaluate(self._conn, tables) if n else Evaluation()
-                gone = evicted.get(tables.mapping.name, [])
-                changed += self._finish(tables, evaluation, gone, transactions, cause, counting=False)
-        self._results = (total, changed)
-
-    def _put_off(self, tables: MappingTables, cause: str, last: int) -> None:
-        made = self._conn.execute(
-            tables.text("put_off"),
-            {"stream": self._stream_id, "mapping": tables.mapping.name, "cause": cause, "last": last},
-        ).rowcount
-        self._decider.count_affected(made)
+    # ------------------------------------------------------------------------------------------------ slices
 
     def _slice_of(self, mapping: str, cause: str, *, baseline_done: bool) -> Progress:
         tables = next((t for t in self._tables if t.mapping.name == mapping), None)
         if tables is None:
             # The mapping was taken out of the configuration.
-            gone = self._conn.execute(
-                "DELETE FROM coexist.dirty WHERE stream_id = %s AND mapping = %s", (self._stream_id, mapping)
-            ).rowcount
-            self._decider.count_affected(-gone)
-            self._end_slice(baseline_done=baseline_done)
-            return Progress(entities=gone)
-        self._working.use(tables.working)
-        row = self._conn.execute(
-            tables.text("take_slice"),
-            {
-                "stream": self._stream_id,
-                "mapping": mapping,
-                "cause": cause,
-                "limit": min(self._slice, _AT_ONCE),
-            },
-        ).fetchone()
-        taken, doubled = (int(row[0]), int(row[1])) if row else (0, 0)
-        self._decider.count_affected(-doubled)
-        evaluation = evaluate(self._conn, tables, everything=cause == "replay")
-        numbers = {d.txn_no for d in evaluation.changed} | {b[1] for b in evaluation.broken}
-        transactions = {
-            r[0]: Transaction(*r)
-            for r in self._conn.execute(
-                _SQL["transactions_by_number"], (self._stream_id, list(numbers))
-            ).fetchall()
-        }
-        changed = self._finish(tables, evaluation, [], transactions, cause, counting=True)
-        self._end_slice(baseline_done=baseline_done)
-        return Progress(entities=taken, changed=changed)
-
-    def _end_slice(self, *, baseline_done: bool) -> None:
+            taken, changed = self.entities.drop(mapping), 0
+        else:
+            taken, changed = self.entities.slice(tables, cause)
         self._conn.execute(_SQL["passed"], (self._stream_id,))
         if not self._any_pending():
             self._decider.settle_causes()
             if not baseline_done:
                 self._conn.execute(_SQL["baseline_done"], (self._stream_id,))
+        return Progress(entities=taken, changed=changed)
 
     def _any_pending(self) -> bool:
         return self._conn.execute(_SQL["pending_dirty"], (self._stream_id,)).fetchone() is not None
-
-    def _finish(
-        self, tables: MappingTables, evaluation: Evaluation, evicted: Sequence[Difference],
-        transactions: Mapping[int, Transaction], cause: str, *, counting: bool,
-    ) -> int:  # fmt: skip
-        """Ids, decision, writing, and the new derived state of one mapping."""
-        if not evicted and not evaluation.changed and not evaluation.broken and not evaluation.unchanged:
-            return 0
-        changes = identify(self._keys, tables, evaluation, evicted, cause)
-        return self._decider.decide(
-            tables.mapping.name,
-            changes,
-            transactions,
-            cause,
-            evaluation,
-            partial(self._keep, tables),
-            counting=counting,
-        )
-
-    def _keep(self, tables: MappingTables, accepted: Sequence[EntityChange]) -> None:
-        kept = [c for c in accepted if c.new is not None]
-        if kept:
-            params = {"numbers": plain(c.number for c in kept), "ids": plain(c.entity_id for c in kept)}
-            written = self._conn.execute(tables.text("keep"), params, prepare=True).rowcount
-            self._decider.count_changed(written)
-        gone = [c.entity_id for c in accepted if c.new is None]
-        if gone:
-            # An evicted one has lost its row to the key's new bearer already: an effect, not an affected key.
-            buried = self._conn.execute(tables.text("bury"), {"ids": plain(gone)}, prepare=True).rowcount
-            self._decider.count_changed(buried)
-
-    def _count(self, tables: MappingTables) -> int:
-        row = self._conn.execute(tables.text("count_dirty"), prepare=True).fetchone()
-        return int(row[0]) if row else 0

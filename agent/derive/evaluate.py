@@ -1,14 +1,18 @@
-"""Evaluation: the dirty keys of one mapping through its view, compared with the derived state, breaking keys isolated."""
+"""Evaluation: dirty keys of one mapping through its view, compared with the derived state, breaking keys isolated.
+
+The keys are taken in ranges of their own order, so that one range can be evaluated while the one before is decided.
+"""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import psycopg
 
 from agent.derive.tables import MappingTables
+from agent.model.entities import Broken
 from agent.model.ids import EntityText
 
 _BREAKING = (
@@ -17,7 +21,14 @@ _BREAKING = (
     psycopg.errors.CardinalityViolation,
     psycopg.errors.NotNullViolation,
 )
-_Row = tuple[list[str], int, bool]
+Key = Sequence[str]
+
+
+class Range(NamedTuple):
+    """Dirty keys from `first` (None: from the start) to just before `end` (None: to the last)."""
+
+    first: Key | None = None
+    end: Key | None = None
 
 
 class Difference(NamedTuple):
@@ -34,32 +45,36 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class Evaluation:
-    """What became of a mapping's dirty keys."""
+    """What became of a range of dirty keys."""
 
     changed: list[Difference] = field(default_factory=list)
-    unchanged: int = 0
-    unchanged_keys: list[list[str]] = field(
-        default_factory=list
-    )  # so that what was open about them is closed
-    broken: list[tuple[list[str], int, str, str]] = field(default_factory=list)  # key, txn, code, message
+    unchanged: list[list[str]] = field(default_factory=list)  # keys, so that what was open about them is closed
+    broken: list[Broken] = field(default_factory=list)
 
 
-def evaluate(conn: psycopg.Connection[Any], tables: MappingTables, *, everything: bool = False) -> Evaluation:
-    """Evaluate the keys in the mapping's dirty table. Leaves evaluated rows in place for `keep`.
+def ranges(conn: psycopg.Connection[Any], tables: MappingTables, keys: int, size: int) -> list[Range]:
+    """The dirty keys, of which there are so many, in ranges of at most `size`."""
+    if keys <= size:
+        return [Range()]
+    found = conn.execute(tables.text("cuts"), {"size": size}, prepare=True).fetchall()
+    ends = [row[0] for row in found]
+    return [Range(first, end) for first, end in zip([None, *ends], [*ends, None], strict=True)]
+
+
+def evaluate(
+    conn: psycopg.Connection[Any], tables: MappingTables, part: Range, *, everything: bool = False
+) -> Evaluation:
+    """Evaluate a range of the mapping's dirty table. Leaves evaluated rows in place for `keep`.
 
     everything: an entity that is as it was counts as changed too.
     """
     result = Evaluation()
-    try:
-        with conn.transaction():
-            conn.execute(tables.evaluate(), prepare=True)
-    except _BREAKING:
-        _isolate(conn, tables, result)
-    cursor = conn.execute(tables.text("differences_all" if everything else "differences"), prepare=True)
-    for number, key, txn, own, entity_id, deleted, new, old in cursor:
+    if not _evaluated(conn, tables, part):
+        _isolate(conn, tables, part, result)
+    text = tables.over("differences_all" if everything else "differences", *part)
+    for number, key, txn, own, entity_id, deleted, new, old in conn.execute(text, tables.bounds(*part), prepare=True):
         if new == "same" or (new is None and old is None):
-            result.unchanged += 1
-            result.unchanged_keys.append(key)
+            result.unchanged.append(key)
             continue
         result.changed.append(Difference(
             number, key, txn, own, entity_id, new, None if deleted else old
@@ -67,30 +82,39 @@ def evaluate(conn: psycopg.Connection[Any], tables: MappingTables, *, everything
     return result
 
 
-def _isolate(conn: psycopg.Connection[Any], tables: MappingTables, result: Evaluation) -> None:
-    rows: list[_Row] = [
-        (list(row[:-2]), row[-2], row[-1]) for row in conn.execute(tables.text("keys_of_dirty")).fetchall()
-    ]
-    conn.execute(tables.text("remove_evaluated"))
-    good: list[_Row] = []
+def _evaluated(
+    conn: psycopg.Connection[Any], tables: MappingTables, part: Range,
+    broken: Callable[[psycopg.Error], object] = lambda _: None,
+) -> bool:  # fmt: skip
+    try:
+        with conn.transaction():
+            conn.execute(tables.over("evaluate", *part), tables.bounds(*part), prepare=True)
+    except _BREAKING as error:
+        broken(error)
+        return False
+    return True
 
-    def attempt(part: list[_Row]) -> None:
-        _refill(conn, tables, part)
-        try:
-            with conn.transaction():
-                conn.execute(tables.evaluate())
-            good.extend(part)
-        except _BREAKING as error:
-            if len(part) == 1:
-                key, txn, _ = part[0]
-                result.broken.append((key, txn, _code(error), str(error).splitlines()[0]))
-                return
-            half = len(part) // 2
-            attempt(part[:half])
-            attempt(part[half:])
 
-    attempt(rows)
-    _refill(conn, tables, good)
+def _isolate(conn: psycopg.Connection[Any], tables: MappingTables, part: Range, result: Evaluation) -> None:
+    """Halve the range until the breaking keys stand alone; they are dirty no longer."""
+    rows = conn.execute(tables.over("keys_of_dirty", *part), tables.bounds(*part)).fetchall()
+    starts: list[Key | None] = [part.first, *(row[0] for row in rows[1:])]
+
+    def attempt(first: int, last: int) -> None:
+        here = Range(starts[first], part.end if last == len(rows) else starts[last])
+        errors: list[psycopg.Error] = []
+        if _evaluated(conn, tables, here, errors.append):
+            return
+        if last - first == 1:
+            key, txn = rows[first]
+            result.broken.append(Broken(key, txn, _code(errors[0]), str(errors[0]).splitlines()[0]))
+            conn.execute(tables.over("remove_dirty", *here), tables.bounds(*here))
+            return
+        half = (first + last) // 2
+        attempt(first, half)
+        attempt(half, last)
+
+    attempt(0, len(rows))
 
 
 def _code(error: psycopg.Error) -> str:
@@ -99,16 +123,3 @@ def _code(error: psycopg.Error) -> str:
     if isinstance(error, psycopg.errors.CardinalityViolation):
         return "more_than_one_row"
     return "breaking_value"
-
-
-def _refill(conn: psycopg.Connection[Any], tables: MappingTables, rows: list[_Row]) -> None:
-    conn.execute(f"DELETE FROM {tables.dirty}".encode())
-    if not rows:
-        return
-    keys = ", ".join(f"k[{n}]::{tables.types[name]}" for n, name in enumerate(tables.key_names, 1))
-    conn.execute(
-        f"INSERT INTO {tables.dirty} SELECT {keys}, t, o FROM ("
-        " SELECT ARRAY(SELECT jsonb_array_elements_text(j.value)) AS k, t, o FROM"
-        " ROWS FROM (unnest(%s::jsonb[]), unnest(%s::bigint[]), unnest(%s::boolean[])) AS j (value, t, o)) x".encode(),
-        ([json.dumps(r[0]) for r in rows], [r[1] for r in rows], [r[2] for r in rows]),
-    )

@@ -19,6 +19,10 @@ MakeId = Callable[[str, str, str, int], EntityText]  # entity, source, key text,
 KeyText = Callable[[Iterable[object]], str]
 
 
+class TooLate(Exception):
+    """A key came to mean another id after it was resolved for a part of the same batch: the batch is begun again, whole."""
+
+
 class SourceKeys:
     """Ids by source key. Only keys whose id is not the computed one are remembered; there are few of them."""
 
@@ -30,22 +34,36 @@ class SourceKeys:
         self._make_id = make_id
         self.key_text = key_text
         self._special: dict[tuple[str, str], EntityText] = {}
+        self._resolved: set[tuple[str, str]] | None = None
         self.reload()
 
     def reload(self) -> None:
         """Forget what an aborted transaction may have added."""
         rows = self._conn.execute(_SQL["moved_keys"], (self._source,)).fetchall()
         self._special = {(entity, key): entity_id for entity, key, entity_id in rows}
+        self._resolved = None
+
+    def watch(self) -> None:
+        """From here to `settle`: raise TooLate when a key that was resolved gets another id."""
+        self._resolved = set()
+
+    def settle(self) -> None:
+        """All entities of the batch have their ids."""
+        self._resolved = None
 
     def resolve(self, entity: str, values: Sequence[object]) -> EntityText:
         """The id of the entity that a source key means now."""
-        key = self.key_text(values)
-        return self._special.get((entity, key)) or self._make_id(entity, self._source, key, 1)
+        at = (entity, self.key_text(values))
+        if self._resolved is not None:
+            self._resolved.add(at)
+        return self._special.get(at) or self._make_id(entity, self._source, at[1], 1)
 
-    def twins(self, tables: MappingTables, found: Sequence[Difference]) -> set[int]:
-        """Indexes of new entities whose key means another one too: keys that differ in trailing blanks only."""
+    def twins(self, tables: MappingTables, found: Sequence[Difference], seen: set[str]) -> set[int]:
+        """Indexes of new entities whose key means another one too: keys that differ in trailing blanks only.
+
+        seen: new keys of this batch so far; those of `found` are added.
+        """
         named = {n: self.key_text(d.key) for n, d in enumerate(found) if d.entity_id is None}
-        seen: set[str] = set()
         doubled = set()
         for n, key in named.items():
             if key in seen:
@@ -133,3 +151,6 @@ class SourceKeys:
         )
         if method != "key":
             self._special.update({(entity, key): entity_id for key, entity_id, _ in rows})
+            # Asked after it was said, for another thread resolves meanwhile.
+            if self._resolved and any((entity, key) in self._resolved for key in keys):
+                raise TooLate

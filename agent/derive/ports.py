@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from agent.derive.affected import Staged
-from agent.derive.evaluate import Evaluation
-from agent.model.entities import EntityChange, Transaction
+from agent.model.entities import EntityChange, Part, Transaction
 
 
 class MirrorStage(Protocol):
@@ -27,11 +26,14 @@ class MirrorStage(Protocol):
 
 
 class DecideStage(Protocol):
-    """Decide and write one mapping's changes, keeping the new state of those that are accepted; returns how many."""
+    """Decide and write one mapping's changes, keeping the new state of those that are accepted; returns how many.
+
+    Each part is made when it is called for, on the connection and perhaps beside the deciding of the one before.
+    """
 
     def decide(
-        self, mapping: str, changes: Sequence[EntityChange], transactions: Mapping[int, Transaction], cause: str,
-        evaluation: Evaluation, keep: Callable[[Sequence[EntityChange]], object], *, counting: bool,
+        self, mapping: str, parts: Sequence[Callable[[], Part]], transactions: Mapping[int, Transaction], cause: str,
+        keep: Callable[[Sequence[EntityChange]], object], *, counting: bool,
     ) -> int: ...  # fmt: skip
     def count_affected(self, n: int) -> None: ...
     def count_changed(self, n: int) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -46,24 +47,44 @@ class MappingTables:
             self._cache[at] = found
         return found
 
-    def evaluate(self) -> bytes:
-        """Evaluation of the keys in the dirty table into the evaluated table."""
-        return self._raw("evaluate", select=self.mapping.evaluate_sql.replace(KEYS, self.dirty))
+    def over(self, name: str, first: Sequence[str] | None, end: Sequence[str] | None) -> bytes:
+        """A statement over the dirty keys from `first` to just before `end`; `bounds` are its parameters."""
+        at = ("over", name, first is None, end is None)
+        if at not in self._cache:
+            limits = [self._limit(">=", "first")] * (first is not None) + [self._limit("<", "end")] * (end is not None)
+            span = " AND ".join(limits) or "true"
+            part, select = self.dirty, self.mapping.evaluate_sql
+            if limits:
+                part = self._fill("within", range=span)
+                select = select.replace("%", "%%")  # for only with parameters are they looked at
+            filled = self._fill(name, range=span, part=part, select=select.replace(KEYS, f"{part} AS _part"))
+            self._cache[at] = filled.encode()
+        return self._cache[at]
 
-    def _raw(self, name: str, **extra: str) -> bytes:
-        # Compiled SQL may hold braces and percent signs of its own; it never goes through format or parameters.
-        at = (name, *extra.items())
-        found = self._cache.get(at)
-        if found is not None:
-            return found
+    def bounds(self, first: Sequence[str] | None, end: Sequence[str] | None) -> dict[str, str] | None:
+        """Parameters of a statement over a range."""
+        named = [("first", first), ("end", end)]
+        values = {f"{name}{n}": text for name, key in named for n, text in enumerate(key or ())}
+        return values or None
+
+    def _limit(self, sign: str, name: str) -> str:
+        keys = ", ".join(quote(k) for k in self.key_names)
+        values = ", ".join(f"%({name}{n})s::{self.types[k]}" for n, k in enumerate(self.key_names))
+        return f"ROW({keys}) {sign} ROW({values})"
+
+    def _fill(self, name: str, **extra: str) -> str:
+        # Compiled SQL may hold braces of its own; it never goes through format.
         text: str = _SQL[name]
         for field, value in (self._fields() | extra).items():
             text = text.replace("{" + field + "}", value)
-        return self._cache.setdefault(at, text.encode())
+        return text
 
     def mark_affected(self, affected: str) -> bytes:
         """Marking through one leaf; txn and own are parameters."""
-        return self._raw("mark_affected", affected=affected.replace("%", "%%"))
+        at = ("mark_affected", affected)
+        if at not in self._cache:
+            self._cache[at] = self._fill("mark_affected", affected=affected.replace("%", "%%")).encode()
+        return self._cache[at]
 
     def _fields(self) -> dict[str, str]:
         keys, outputs, types = self.key_names, self.outputs, self.types
@@ -79,6 +100,7 @@ class MappingTables:
             "root_columns": ", ".join(quote(k.column) for k in self.mapping.key),
             "root": self._root(),
             "affected_keys": ", ".join(f"a.{k}" for k in quoted),
+            "affected_d_keys": ", ".join(f"d.{k}" for k in quoted),
             "key_texts": ", ".join(f"d.{k}::text" for k in quoted),
             "d_key_texts": "ARRAY[" + ", ".join(f"d.{k}::text" for k in quoted) + "]",
             "s_key_texts": "ARRAY[" + ", ".join(f"s.{k}::text" for k in quoted) + "]",

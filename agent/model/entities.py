@@ -100,3 +100,21 @@ class Decisions:
 
 
 Rows = Sequence[EntityChange]
+
+
+class Broken(NamedTuple):
+    """A key that the view cannot be evaluated for."""
+
+    key: list[str]
+    txn_no: int
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Part:
+    """Some of a mapping's entities in a batch, evaluated and ready to be decided."""
+
+    changes: Rows
+    unchanged: Sequence[Sequence[str]] = ()  # keys
+    broken: Sequence[Broken] = ()

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Event, Thread
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from weakref import finalize
 
 Step = Callable[[], object]
+T = TypeVar("T")
 
 
 class _Block:
@@ -54,6 +55,21 @@ class Beside:
             self._thread.start()
             finalize(self, self._queue.put, None)
         self._queue.put((self._block, step))
+
+    def ask(self, step: Callable[[], T]) -> Callable[[], T]:
+        """Run `step` after those given before; what is returned waits for it, and returns or raises what it did."""
+        found: list[T] = []
+        block, done = self._block, Event()
+        self.run(lambda: found.append(step()))
+        self._queue.put((_Block(), done.set))  # a block of its own: it is run though a step before failed
+
+        def answer() -> T:
+            done.wait()
+            if block.failure is not None:
+                raise block.failure
+            return found[0]
+
+        return answer
 
     def __enter__(self) -> Self:
         self._block = _Block()

@@ -83,6 +83,7 @@ class Tuning:
     batch_rows: int = 8192
     slice_entities: int = 8192
     max_slice_rows: int = 8192
+    part_size: int = 512
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,7 @@ class Line:
             conn, self._config(), self.source, self.intake.stream_id, self.intake.incarnation, mappings,
             self.relations,
         )  # fmt: skip
+        self.deriver.entities.part_size = self.tuning.part_size
         conn.left = 0
         self.conn = conn
         self._unsure = True

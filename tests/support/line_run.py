@@ -91,8 +91,9 @@ class World:
     def _tuning(self) -> Tuning:
         choose = self.rng.choice
         return Tuning(
-            choose([4, 20, 60, 8192, 8192, 8192]), choose([8, 25, 8192, 8192, 8192, 8192]), choose([1, 4, 8192, 8192])
-        )
+            choose([4, 20, 60, 8192, 8192, 8192]), choose([8, 25, 8192, 8192, 8192, 8192]), choose([1, 4, 8192, 8192]),
+            choose([1, 3, 512]),
+        )  # fmt: skip
 
     @contextmanager
     def living(self) -> Iterator[World]:

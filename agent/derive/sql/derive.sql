@@ -63,6 +63,9 @@ INSERT INTO {dirty} AS d ({keys}, _txn, _own)
 SELECT {keys}, %(txn)s, %(own)s FROM {state} WHERE NOT _deleted
 ON CONFLICT ({keys}) DO UPDATE SET _txn = greatest(d._txn, excluded._txn), _own = d._own OR excluded._own
 
+-- name: txns_of_dirty
+SELECT DISTINCT _txn FROM {dirty}
+
 -- name: count_dirty
 SELECT count(*) FROM {dirty}
 
@@ -83,14 +86,21 @@ WITH taken AS (
 -- Marked twice before it was looked at, a key is evaluated once.
 SELECT count(*), count(*) - count(DISTINCT key_values) FROM taken
 
+-- name: cuts
+SELECT {d_key_texts} FROM (SELECT {keys}, row_number() OVER (ORDER BY {keys}) AS _n FROM {dirty}) d
+WHERE mod(_n - 1, %(size)s::bigint) = 0 AND _n > 1 ORDER BY _n
+
+-- name: within
+(SELECT * FROM {dirty} WHERE {range})
+
 -- name: evaluate
 INSERT INTO {evaluated} ({output_names}) {select}
 
 -- name: keys_of_dirty
-SELECT {key_texts}, d._txn, d._own FROM {dirty} d
+SELECT {d_key_texts}, d._txn FROM {part} d ORDER BY {affected_d_keys}
 
--- name: remove_evaluated
-DELETE FROM {evaluated}
+-- name: remove_dirty
+DELETE FROM {dirty} WHERE {range}
 
 -- name: differences
 SELECT e._number, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,
@@ -99,7 +109,7 @@ SELECT e._number, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,
             ELSE (SELECT to_json(x) FROM (SELECT {e_columns}) x)::text END,
        CASE WHEN s._id IS NULL OR s._deleted OR c.same THEN NULL
             ELSE (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text END
-FROM {dirty} d
+FROM {part} d
 LEFT JOIN {evaluated} e ON {e_is_d}
 LEFT JOIN {state} s ON {s_is_d}
 CROSS JOIN LATERAL (
@@ -110,7 +120,7 @@ CROSS JOIN LATERAL (
 SELECT e._number, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,
        CASE WHEN e._number IS NOT NULL THEN (SELECT to_json(x) FROM (SELECT {e_columns}) x)::text END,
        CASE WHEN s._id IS NOT NULL AND NOT s._deleted THEN (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text END
-FROM {dirty} d
+FROM {part} d
 LEFT JOIN {evaluated} e ON {e_is_d}
 LEFT JOIN {state} s ON {s_is_d}
 

@@ -68,3 +68,36 @@ def test_a_failure_of_the_caller_waits_for_the_step_in_hand_and_drops_the_rest()
     with pytest.raises(KeyError):
         work()
     assert done == ["slow"]
+
+
+def test_what_is_asked_for_comes_in_its_turn() -> None:
+    beside, seen = Beside(), []
+    with beside:
+        beside.run(lambda: seen.append("first"))
+        answer = beside.ask(lambda: (seen.append("asked"), 7)[1])
+        beside.run(lambda: seen.append("last"))
+        assert answer() == 7
+    assert seen == ["first", "asked", "last"]
+
+
+def test_an_answer_raises_what_failed_before_it_and_does_not_wait_for_ever() -> None:
+    beside, seen = Beside(), []
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), beside:
+        beside.run(fail)
+        beside.ask(lambda: seen.append("never"))()
+        seen.append("nor this")
+    assert seen == []
+
+
+def test_an_answer_raises_its_own_failure() -> None:
+    beside = Beside()
+
+    def fail() -> int:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), beside:
+        beside.ask(fail)()

@@ -86,10 +86,14 @@ def test_an_answer_raises_what_failed_before_it_and_does_not_wait_for_ever() -> 
     def fail() -> None:
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), beside:
-        beside.run(fail)
-        beside.ask(lambda: seen.append("never"))()
-        seen.append("nor this")
+    def work() -> None:
+        with beside:
+            beside.run(fail)
+            beside.ask(lambda: seen.append("never"))()
+            seen.append("nor this")
+
+    with pytest.raises(ZeroDivisionError):
+        work()
     assert seen == []
 
 

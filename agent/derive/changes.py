@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, overload
 
 from agent.derive.evaluate import Difference, Evaluation
 from agent.derive.keys import SourceKeys
 from agent.derive.tables import MappingTables
-from agent.model.entities import EVICTED, GONE, Broken, EntityChange, Part
+from agent.model.entities import Broken, EntityChange, Part
 from agent.model.ids import EntityText
 from agent.store.jsonb import loads
 
@@ -21,14 +21,11 @@ class Changes(Sequence[EntityChange]):
     """
 
     def __init__(
-        self, keys: SourceKeys, found: Sequence[Difference], evicted: int, ids: dict[int, EntityText], again: set[int]
+        self, keys: SourceKeys, found: Sequence[Difference], ids: Mapping[str, EntityText], again: Set[str]
     ) -> None:
-        """found: the first `evicted` of them lost their key. ids: index → id of those without a state row, of which `again`
-        are not new for that.
-        """
+        """ids: those of keys without a state row, of which `again` are not new for that."""
         self._keys = keys
         self._found = found
-        self._evicted = evicted
         self._ids = ids
         self._again = again
 
@@ -46,11 +43,11 @@ class Changes(Sequence[EntityChange]):
 
     def _change(self, n: int) -> EntityChange:
         d = self._found[n]
+        key = self._keys.key_text(d.key)
+        known = d.entity_id is not None or key in self._again
         return EntityChange(
-            EVICTED if n < self._evicted else GONE if d.number is None else d.number,
-            self._keys.key_text(d.key), d.entity_id or self._ids[n], d.txn_no, d.own, _state(d.old), _state(d.new),
-            d.entity_id is not None or n in self._again,
-        )  # fmt: skip
+            d.row, d.stand, key, d.entity_id or self._ids[key], d.txn_no, d.own, _state(d.old), _state(d.new), known
+        )
 
 
 def identify(
@@ -61,15 +58,12 @@ def identify(
     seen: the new keys of the batch's parts before this one, and then of this one too.
     """
     found, broken = [*evicted, *evaluation.changed], evaluation.broken
-    twins = keys.twins(tables, found, seen)
-    for n in twins:
-        broken.append(Broken(found[n].key, found[n].txn_no, "twin_key", _TWIN))
+    ids, held, twins = keys.ids_for_new(tables, found, seen)
+    broken.extend(Broken(found[n].key, found[n].txn_no, "twin_key", _TWIN) for n in sorted(twins))
     if twins:
         found = [d for n, d in enumerate(found) if n not in twins]
-    ids, held = keys.ids_for_new(tables, found)
     # Derived anew without its state, an entity is not new for that.
-    changes = Changes(keys, found, len(evicted), ids, held if cause != "live" else set())
-    return Part(changes, evaluation.unchanged, broken)
+    return Part(Changes(keys, found, ids, held if cause != "live" else set()), evaluation.unchanged, broken)
 
 
 def _state(text: str | None) -> dict[str, Any] | None:

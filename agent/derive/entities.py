@@ -18,7 +18,7 @@ from agent.derive.ports import DecideStage
 from agent.derive.tables import MappingTables
 from agent.derive.working import WorkingTables
 from agent.model.entities import EntityChange, Part, Transaction
-from agent.store.arrays import plain
+from agent.store.arrays import plain, texts
 from agent.store.queries import queries
 
 _SQL = queries("agent.derive", "derive")
@@ -126,9 +126,14 @@ class Entities:
 
     def _keep(self, tables: MappingTables, accepted: Sequence[EntityChange]) -> None:
         kept = [c for c in accepted if c.new is not None]
-        if kept:
-            params = {"numbers": plain(c.number for c in kept), "ids": plain(c.entity_id for c in kept)}
-            written = self._conn.execute(tables.text("keep"), params, prepare=True).rowcount
+        new, known = [c for c in kept if c.stand is None], [c for c in kept if c.stand is not None]
+        if new:
+            params = {"rows": texts(c.row for c in new), "ids": plain(c.entity_id for c in new)}
+            written = self._conn.execute(tables.text("keep_new"), params, prepare=True).rowcount
+            self._decider.count_changed(written)
+        if known:
+            params = {"rows": texts(c.row for c in known), "stands": texts(c.stand for c in known)}
+            written = self._conn.execute(tables.text("keep_known"), params, prepare=True).rowcount
             self._decider.count_changed(written)
         gone = [c.entity_id for c in accepted if c.new is None]
         if gone:

@@ -34,7 +34,8 @@ class Range(NamedTuple):
 class Difference(NamedTuple):
     """One dirty key after evaluation. new/old: JSON; None: not in the view / not in the derived state."""
 
-    number: int | None
+    row: str | None  # where the evaluated and the state row stand; None where there is none
+    stand: str | None
     key: list[str]
     txn_no: int
     own: bool
@@ -72,12 +73,12 @@ def evaluate(
     if not _evaluated(conn, tables, part):
         _isolate(conn, tables, part, result)
     text = tables.over("differences_all" if everything else "differences", *part)
-    for number, key, txn, own, entity_id, deleted, new, old in conn.execute(text, tables.bounds(*part), prepare=True):
+    for row, stand, key, txn, own, entity_id, deleted, new, old in conn.execute(text, tables.bounds(*part), prepare=True):
         if new == "same" or (new is None and old is None):
             result.unchanged.append(key)
             continue
         result.changed.append(Difference(
-            number, key, txn, own, entity_id, new, None if deleted else old
+            row, stand, key, txn, own, entity_id, new, None if deleted else old
         ))  # fmt: skip
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -17,6 +17,16 @@ _SQL = queries("agent.derive", "derive")
 
 MakeId = Callable[[str, str, str, int], EntityText]  # entity, source, key text, generation
 KeyText = Callable[[Iterable[object]], str]
+
+
+class NewIds(NamedTuple):
+    """ids: by key text. held: keys that had their id before. twins: indexes of those whose key means another one too: the two
+    differ in trailing blanks only.
+    """
+
+    ids: dict[str, EntityText]
+    held: set[str]
+    twins: set[int]
 
 
 class TooLate(Exception):
@@ -58,62 +68,49 @@ class SourceKeys:
             self._resolved.add(at)
         return self._special.get(at) or self._make_id(entity, self._source, at[1], 1)
 
-    def twins(self, tables: MappingTables, found: Sequence[Difference], seen: set[str]) -> set[int]:
-        """Indexes of new entities whose key means another one too: keys that differ in trailing blanks only.
+    def ids_for_new(self, tables: MappingTables, found: Sequence[Difference], seen: set[str]) -> NewIds:
+        """Ids for the entities without a state row; a key that was left by a key change gets the next generation.
 
         seen: new keys of this batch so far; those of `found` are added.
         """
         named = {n: self.key_text(d.key) for n, d in enumerate(found) if d.entity_id is None}
-        doubled = set()
-        for n, key in named.items():
-            if key in seen:
-                doubled.add(n)
-            seen.add(key)
-        if named:
-            params = (tables.mapping.entity, self._source, list(named.values()))
-            borne = {
-                r[0] for r in self._conn.execute(tables.text("borne_keys"), params, prepare=True).fetchall()
-            }
-            doubled |= {n for n, key in named.items() if key in borne}
-        return doubled
-
-    def ids_for_new(
-        self, tables: MappingTables, found: Sequence[Difference]
-    ) -> tuple[dict[int, EntityText], set[int]]:
-        """Index in `found` → id for entities without a state row; keys already left by a key change get the next generation.
-
-        Besides, which of them had their id before.
-        """
-        entity = tables.mapping.entity
-        named = {n: self.key_text(d.key) for n, d in enumerate(found) if d.entity_id is None}
         if not named:
-            return {}, set()
+            return NewIds({}, set(), set())
+        entity = tables.mapping.entity
+        rows = self._conn.execute(
+            tables.text("current_ids"), (entity, self._source, texts(named.values())), prepare=True
+        ).fetchall()
+        borne = {key for key, _, in_state in rows if in_state}
+        twins = set()
+        for n, key in named.items():
+            if key in seen or key in borne:
+                twins.add(n)
+            seen.add(key)
+        wanted = {key: found[n].txn_no for n, key in named.items() if n not in twins}
         # A key without a state row may have its id already: the entity was an exception when it was first seen.
-        current = dict(self._conn.execute(
-            tables.text("current_ids"), (entity, self._source, list(named.values())), prepare=True).fetchall())  # fmt: skip
-        held = {n: current[key] for n, key in named.items() if key in current}
-        return held | self._new_ids(entity, found, {n: k for n, k in named.items() if n not in held}), set(held)
+        held = {key: entity_id for key, entity_id, _ in rows if key in wanted}
+        new = {key: txn_no for key, txn_no in wanted.items() if key not in held}
+        return NewIds(held | self._new_ids(entity, new), set(held), twins)
 
-    def _new_ids(
-        self, entity: str, found: Sequence[Difference], wanted: dict[int, str]
-    ) -> dict[int, EntityText]:
+    def _new_ids(self, entity: str, wanted: dict[str, int]) -> dict[str, EntityText]:
+        """wanted: key → number of the transaction that brought it."""
         if not wanted:
             return {}
-        ids = {n: self._make_id(entity, self._source, key, 1) for n, key in wanted.items()}
-        taken = dict(self._conn.execute(_SQL["taken_ids"], (plain(ids.values()),), prepare=True).fetchall())
-        special = []
-        for n, key in wanted.items():
+        ids = {key: self._make_id(entity, self._source, key, 1) for key in wanted}
+        taken = self._taken(ids.values())
+        special = {key for key in wanted if ids[key] in taken}
+        for key in special:
             generation = 1
-            while ids[n] in taken:
+            while ids[key] in taken:
                 generation += 1
-                ids[n] = self._make_id(entity, self._source, key, generation)
-                if generation > 1 and ids[n] not in taken:
-                    taken |= dict(self._conn.execute(_SQL["taken_ids"], (plain([ids[n]]),)).fetchall())
-            if generation > 1:
-                special.append(n)
-        self._add(entity, "key", [(wanted[n], ids[n], found[n].txn_no) for n in wanted if n not in special])
-        self._add(entity, "generation", [(wanted[n], ids[n], found[n].txn_no) for n in special])
+                ids[key] = self._make_id(entity, self._source, key, generation)
+                taken |= self._taken([ids[key]])
+        self._add("add_keys", entity, "key", [(k, ids[k], t) for k, t in wanted.items() if k not in special])
+        self._add("add_keys", entity, "generation", [(k, ids[k], t) for k, t in wanted.items() if k in special])
         return ids
+
+    def _taken(self, ids: Iterable[EntityText]) -> set[EntityText]:
+        return {r[0] for r in self._conn.execute(_SQL["taken_ids"], (plain(ids),), prepare=True).fetchall()}
 
     def move(
         self, tables: MappingTables, moves: Sequence[tuple[Sequence[str], Sequence[str]]], txn_no: int
@@ -126,7 +123,7 @@ class SourceKeys:
         evicted = []
         for entity_id, deleted, state, key in self._conn.execute(tables.text("evict"), params).fetchall():
             if not deleted:
-                evicted.append(Difference(None, key, txn_no, True, entity_id, None, state))
+                evicted.append(Difference(None, None, key, txn_no, True, entity_id, None, state))
         entity = tables.mapping.entity
         carried = [
             (self.key_text(key), entity_id, txn_no)
@@ -137,15 +134,15 @@ class SourceKeys:
         self._conn.execute(_SQL["leave_keys"], (txn_no, entity, self._source, left))
         for key in left:
             self._special.pop((entity, key), None)
-        self._add(entity, "key_change", carried)
+        self._add("take_keys", entity, "key_change", carried)
         return evicted
 
-    def _add(self, entity: str, method: str, rows: list[tuple[str, EntityText, int]]) -> None:
+    def _add(self, how: str, entity: str, method: str, rows: list[tuple[str, EntityText, int]]) -> None:
         if not rows:
             return
         keys, ids, txns = (list(c) for c in zip(*rows, strict=True))
         self._conn.execute(
-            _SQL["add_keys"],
+            _SQL[how],
             (entity, self._source, method, texts(keys), plain(ids), plain(txns)),
             prepare=True,
         )

@@ -110,7 +110,7 @@ class MappingTables:
             "s_columns": ", ".join(f"s.{quote(o)}" for o in outputs),
             "e_is_d": " AND ".join(f"e.{k} = d.{k}" for k in quoted),
             "s_is_d": " AND ".join(f"s.{k} = d.{k}" for k in quoted),
-            "assignments": "".join(f"{quote(o)} = excluded.{quote(o)}, " for o in plain),
+            "e_assignments": "".join(f"{quote(o)} = e.{quote(o)}, " for o in plain),
             "old_arrays": ", ".join(f"%(old{n})s::{types[k]}[]" for n, k in enumerate(keys)),
             "new_arrays": ", ".join(f"%(new{n})s::{types[k]}[]" for n, k in enumerate(keys)),
             "old_columns": ", ".join(f"o{n}" for n in range(len(keys))),

@@ -9,18 +9,17 @@ from typing import Any, NamedTuple
 
 from agent.model.ids import EntityText
 
-EVICTED = -2  # number of an entity that lost its key to another one: an effect of a key change, not an affected key
-GONE = -1  # number of an entity that its view no longer yields
-
 
 class EntityChange(NamedTuple):
-    """One entity whose view row differs from its derived state. `number` ties it to the evaluated row.
+    """One entity whose view row differs from its derived state.
 
+    row: where its evaluated row stands in the session's table (None: not in the view); stand: where its state row does.
     old: the derived state so far (None: never seen, or deleted); new: the view's row (None: gone from the view).
     own: some row of the mapping's own tables was touched.
     """
 
-    number: int
+    row: str | None
+    stand: str | None
     key: str
     entity_id: EntityText
     txn_no: int

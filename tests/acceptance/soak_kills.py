@@ -22,12 +22,20 @@ from collections.abc import Sequence
 from multiprocessing.sharedctypes import Synchronized
 
 from tests.acceptance.conftest import Running
-from tests.acceptance.kills import FAILPOINTS, POSTMASTERS, Report, agent_round, postmaster_round, verify
+from tests.acceptance.kills import (
+    FAILPOINTS,
+    POSTMASTERS,
+    Report,
+    agent_round,
+    capture_round,
+    postmaster_round,
+    verify,
+)
 from tests.support.estate import Estate, Servers
 
 KILLS = int(os.environ.get("COEXIST_SOAK_KILLS", "2"))
 ROUNDS_PER_ESTATE = 25  # the book grows with every round, and with it the time a comparison takes
-POINTS = [*(p.name for p in FAILPOINTS), *(f"{which} postmaster" for which in POSTMASTERS)]
+POINTS = [*(p.name for p in FAILPOINTS), *(f"{which} postmaster" for which in POSTMASTERS), "capture process"]
 Task = tuple[str, int]  # point, seed
 
 
@@ -43,7 +51,11 @@ def chosen_points() -> list[str]:
 def run_one(name: str, seed: int, running: Running) -> Report:
     """One run of one point: several kills, then everything must be right."""
     point = next((p for p in FAILPOINTS if p.name == name), None)
-    if point is None:
+    if name == "capture process":
+        estate = running.get()
+        report = capture_round(estate, seed, kills=KILLS)
+        verify(estate)
+    elif point is None:
         estate = running.get()
         report = postmaster_round(estate, name.partition(" ")[0], seed, kills=KILLS)
         verify(estate)

@@ -19,6 +19,11 @@ SELECT x.*, EXISTS (SELECT 1 FROM coexist.store_identity WHERE restored_at IS NO
 FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::text[], %s::jsonb[]) AS x
 ON CONFLICT DO NOTHING
 
+-- name: new_records
+INSERT INTO coexist.record (target, object, entity_id, legal_entity, external_key, must_ask)
+SELECT x.*, EXISTS (SELECT 1 FROM coexist.store_identity WHERE restored_at IS NOT NULL)
+FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::text[], %s::jsonb[]) AS x
+
 -- name: without_record
 SELECT n.command_id FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::uuid[]) AS n (command_id, target, object, entity_id)
 WHERE NOT EXISTS (SELECT 1 FROM coexist.record r

@@ -36,7 +36,7 @@ DELETE FROM coexist.inbox WHERE stream_id = %s AND seq <= %s
 CREATE TEMP TABLE IF NOT EXISTS {dirty} ({key_columns}, _txn bigint NOT NULL, _own boolean NOT NULL, PRIMARY KEY ({keys}))
 
 -- name: create_evaluated
-CREATE TEMP TABLE IF NOT EXISTS {evaluated} ({columns}, _number integer GENERATED ALWAYS AS IDENTITY UNIQUE, PRIMARY KEY ({keys}))
+CREATE TEMP TABLE IF NOT EXISTS {evaluated} ({columns}, PRIMARY KEY ({keys}))
 
 -- name: mark_root
 INSERT INTO {dirty} AS d ({keys}, _txn, _own)
@@ -103,8 +103,9 @@ SELECT {d_key_texts}, d._txn FROM {part} d ORDER BY {affected_d_keys}
 DELETE FROM {dirty} WHERE {range}
 
 -- name: differences
-SELECT e._number, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,
-       CASE WHEN e._number IS NULL THEN NULL
+-- Rows are called by where they stand (ctid), which nothing in this transaction changes before they are kept.
+SELECT e.ctid::text, s.ctid::text, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,
+       CASE WHEN e.ctid IS NULL THEN NULL
             WHEN c.same THEN 'same'
             ELSE (SELECT to_json(x) FROM (SELECT {e_columns}) x)::text END,
        CASE WHEN s._id IS NULL OR s._deleted OR c.same THEN NULL
@@ -113,23 +114,26 @@ FROM {part} d
 LEFT JOIN {evaluated} e ON {e_is_d}
 LEFT JOIN {state} s ON {s_is_d}
 CROSS JOIN LATERAL (
-    SELECT e._number IS NOT NULL AND s._id IS NOT NULL AND NOT s._deleted AND ROW({e_columns}) IS NOT DISTINCT FROM ROW({s_columns}) AS same
+    SELECT e.ctid IS NOT NULL AND s._id IS NOT NULL AND NOT s._deleted AND ROW({e_columns}) IS NOT DISTINCT FROM ROW({s_columns}) AS same
     OFFSET 0) c
 
 -- name: differences_all
-SELECT e._number, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,
-       CASE WHEN e._number IS NOT NULL THEN (SELECT to_json(x) FROM (SELECT {e_columns}) x)::text END,
+SELECT e.ctid::text, s.ctid::text, {d_key_texts}, d._txn, d._own, s._id::text, s._deleted,
+       CASE WHEN e.ctid IS NOT NULL THEN (SELECT to_json(x) FROM (SELECT {e_columns}) x)::text END,
        CASE WHEN s._id IS NOT NULL AND NOT s._deleted THEN (SELECT to_json(x) FROM (SELECT {s_columns}) x)::text END
 FROM {part} d
 LEFT JOIN {evaluated} e ON {e_is_d}
 LEFT JOIN {state} s ON {s_is_d}
 
--- name: keep
-INSERT INTO {state} AS s ({output_names}, _id, _deleted)
+-- name: keep_new
+INSERT INTO {state} ({output_names}, _id, _deleted)
 SELECT {e_columns}, n.id, false
-FROM unnest(%(numbers)s::integer[], %(ids)s::uuid[]) AS n (number, id)
-JOIN {evaluated} e ON e._number = n.number
-ON CONFLICT ({keys}) DO UPDATE SET {assignments}_id = excluded._id, _deleted = false
+FROM unnest(%(rows)s::tid[], %(ids)s::uuid[]) AS n (place, id) JOIN {evaluated} e ON e.ctid = n.place
+
+-- name: keep_known
+UPDATE {state} s SET {e_assignments}_deleted = false
+FROM unnest(%(rows)s::tid[], %(stands)s::tid[]) AS n (place, stand) JOIN {evaluated} e ON e.ctid = n.place
+WHERE s.ctid = n.stand
 
 -- name: bury
 UPDATE {state} SET _deleted = true WHERE _id = ANY (%(ids)s::uuid[]) AND NOT _deleted
@@ -160,24 +164,24 @@ WHERE NOT x.active ORDER BY x.at DESC
 -- name: entity_of_state
 SELECT k.entity FROM (SELECT _id FROM {state} LIMIT 1) s JOIN coexist.source_key k ON k.entity_id = s._id LIMIT 1
 
--- name: borne_keys
-SELECT k.key_text FROM coexist.source_key k JOIN {state} s ON s._id = k.entity_id
-WHERE k.entity = %s AND k.source = %s AND k.key_text = ANY (%s) AND k.valid_to IS NULL
+-- name: current_ids
+-- Whether a state row bears the id. Ids that none bears are of entities that were never accepted, and of all where the state was
+-- built anew or the mapping goes by another name: one that was computed again would make a second record of each.
+SELECT k.key_text, k.entity_id::text, EXISTS (SELECT 1 FROM {state} s WHERE s._id = k.entity_id OFFSET 0)
+FROM coexist.source_key k
+WHERE k.entity = %s AND k.source = %s AND k.key_text = ANY (%s::text[]) AND k.valid_to IS NULL
 
 -- name: taken_ids
-SELECT entity_id::text, count(*) FROM coexist.source_key WHERE entity_id = ANY (%s::uuid[]) GROUP BY entity_id
-
--- name: current_ids
--- Ids of keys that no state row bears: of entities that were never accepted, and of all where the state was built anew or the
--- mapping goes by another name. An id that was computed again would make a second record of each.
-SELECT k.key_text, k.entity_id::text FROM coexist.source_key k
-WHERE k.entity = %s AND k.source = %s AND k.key_text = ANY (%s) AND k.valid_to IS NULL
-  AND NOT EXISTS (SELECT 1 FROM {state} s WHERE s._id = k.entity_id OFFSET 0)
+SELECT DISTINCT entity_id::text FROM coexist.source_key WHERE entity_id = ANY (%s::uuid[])
 
 -- name: add_keys
 INSERT INTO coexist.source_key (entity, source, key_text, entity_id, valid_from, method)
 SELECT %s, %s, k, i, t, %s FROM unnest(%s::text[], %s::uuid[], %s::bigint[]) AS n (k, i, t)
-ON CONFLICT (entity, source, key_text) WHERE valid_to IS NULL
+
+-- name: take_keys
+INSERT INTO coexist.source_key (entity, source, key_text, entity_id, valid_from, method)
+SELECT %s, %s, k, i, t, %s FROM unnest(%s::text[], %s::uuid[], %s::bigint[]) AS n (k, i, t)
+ON CONFLICT (key_text, entity, source) WHERE valid_to IS NULL
 DO UPDATE SET entity_id = excluded.entity_id, valid_from = excluded.valid_from, method = excluded.method
 
 -- name: leave_keys

@@ -50,7 +50,7 @@ def _customer(**fields: Any) -> dict[str, Any]:
 
 def _run(plan: EntityPlan, old: dict[str, Any] | None, new: dict[str, Any] | None, *, own: bool = True, cause: str = "live",
          known: bool | None = None) -> Decisions:  # fmt: skip
-    row = EntityChange(1, "C1", _ID, 7, own, old, new, known if known is not None else old is not None)
+    row = EntityChange("(0,1)", None, "C1", _ID, 7, own, old, new, known if known is not None else old is not None)
     return decide(
         plan, [row], {7: _TXN}, cause, lambda entity, key: entity_id(entity, "finance", key_text(key))
     )

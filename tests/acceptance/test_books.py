@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from agent.capture.postgres.assemble import Assembler
 from agent.capture.postgres.pgoutput import UPDATE
 from agent.decide.decide import decide
 from agent.decide.write import Decider
-from agent.derive.deriver import Deriver
+from agent.derive.entities import Entities
 from agent.derive.evaluate import evaluate
 from agent.inbox.intake import Intake
 from agent.mirror.merge import Mirror
 from agent.model.changes import CaptureBatch
+from agent.model.entities import Part
 from agent.operations.books import books
 from agent.outbox.store import OutboxStore
 from agent.outcome.store import OutcomeStore
@@ -198,12 +200,12 @@ def test_an_affected_key_that_is_skipped_shows_in_the_entities(
 ) -> None:
     once = Once()
 
-    def skipping(conn: psycopg.Connection[Any], tables: Any, **more: Any) -> Any:
+    def skipping(conn: psycopg.Connection[Any], tables: Any, part: Any, **more: Any) -> Any:
         if once():
             conn.execute(f"DELETE FROM {tables.dirty} WHERE ctid IN (SELECT ctid FROM {tables.dirty} LIMIT 1)".encode())
-        return evaluate(conn, tables, **more)
+        return evaluate(conn, tables, part, **more)
 
-    monkeypatch.setattr("agent.derive.deriver.evaluate", skipping)
+    monkeypatch.setattr("agent.derive.entities.evaluate", skipping)
     if sliced:
         line.configure({**line.settings, "agent": {"slice_entities": 4}})
         line.make_deriver()
@@ -228,8 +230,12 @@ def test_an_entity_that_is_not_decided_shows_in_the_entities(
 ) -> None:
     deciding, once = Decider.decide, Once()
 
-    def losing(self: Decider, mapping: str, changes: Sequence[Any], *args: Any, **more: Any) -> Any:
-        return deciding(self, mapping, changes[1:] if changes and once() else changes, *args, **more)
+    def without_one(part: Callable[[], Part]) -> Part:
+        made = part()
+        return replace(made, changes=made.changes[1:]) if made.changes and once() else made
+
+    def losing(self: Decider, mapping: str, parts: Sequence[Callable[[], Part]], *args: Any, **more: Any) -> Any:
+        return deciding(self, mapping, [partial(without_one, part) for part in parts], *args, **more)
 
     monkeypatch.setattr(Decider, "decide", losing)
     line.run(RENAME)
@@ -239,12 +245,12 @@ def test_an_entity_that_is_not_decided_shows_in_the_entities(
 def test_an_entity_whose_new_state_is_not_kept_shows_in_the_entities(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, once = Deriver._keep, Once()
+    keep, once = Entities._keep, Once()
 
-    def losing(self: Deriver, tables: Any, accepted: Sequence[Any]) -> None:
+    def losing(self: Entities, tables: Any, accepted: Sequence[Any]) -> None:
         keep(self, tables, accepted[1:] if accepted and once() else accepted)
 
-    monkeypatch.setattr(Deriver, "_keep", losing)
+    monkeypatch.setattr(Entities, "_keep", losing)
     line.run(RENAME)
     assert line.wrong() == [("entities", "finance", 1)]
 

@@ -8,3 +8,6 @@ CREATE UNIQUE INDEX record_external_key ON coexist.record ((external_key::text) 
 
 DROP INDEX coexist.source_key_current;
 CREATE UNIQUE INDEX source_key_current ON coexist.source_key (key_text, entity, source) WHERE valid_to IS NULL;
+
+-- A journal is written once and read by a person, if ever: its texts need not be taken apart for every row.
+ALTER TABLE coexist.journal ALTER COLUMN changes TYPE json;

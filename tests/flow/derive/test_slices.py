@@ -54,8 +54,10 @@ def test_a_code_under_many_entities_is_done_in_slices_that_outlive_the_deriver(m
     world.catch_up()
     assert waiting(world) == 0
     assert world.state()[41] == (41, "A!")
-    events = world.store("SELECT count(*) FROM coexist.journal WHERE changes->'label' IS NOT NULL"
-                         " AND event_type <> 'thing0.created' AND cause = 'live' AND changes->'label'->>0 = 'Alpha'")  # fmt: skip
+    events = world.store(
+        "SELECT count(*) FROM coexist.journal WHERE changes->'label' IS NOT NULL AND changes->'label'->>0 = 'Alpha'"
+        " AND event_type <> 'thing0.created' AND cause = 'live'"
+    )
     assert events == [(20,)]
 
 

@@ -13,8 +13,18 @@ import pytest
 
 from agent.store import embedded
 from agent.store.migrate import migrate
+from canonical.entities import ENTITIES
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def only_shipped_entities() -> Iterator[None]:
+    """What a test adds to the product's entities is gone after it: others read the list."""
+    shipped = dict(ENTITIES)
+    yield
+    ENTITIES.clear()
+    ENTITIES.update(shipped)
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ class Order:
 
 
 class UnexpectedInCapture(Exception):
-    """A defect in the capture process; the text is its traceback."""
+    """A defect in the capture process; its traceback is a note."""
 
 
 class CaptureEnded(CoexistError):
@@ -90,7 +90,7 @@ class Reports:
         elif isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             self._tell("failed", StoreUnavailable.__name__, "store connection lost", "", "")
         else:
-            self._tell("unexpected", trace)
+            self._tell("unexpected", f"{type(error).__name__}: {error}", trace)
 
     def _tell(self, *report: object) -> None:
         line = json.dumps(report, default=str).encode() + b"\n"
@@ -102,7 +102,9 @@ class Reports:
 def failure(report: list[Any]) -> Exception | None:
     """The error that a report tells of; None when it tells of something else."""
     if report[0] == "unexpected":
-        return UnexpectedInCapture(report[1])
+        unexpected = UnexpectedInCapture(report[1])
+        unexpected.add_note(report[2])
+        return unexpected
     if report[0] != "failed":
         return None
     kind = getattr(errors, report[1], CoexistError)

@@ -56,7 +56,8 @@ def test_a_lost_store_is_to_be_tried_again() -> None:
 def test_a_defect_arrives_with_its_trace_and_is_nothing_to_try_again() -> None:
     arrived = _told(ZeroDivisionError("x"))
     assert isinstance(arrived, UnexpectedInCapture)
-    assert str(arrived) == "the trace"
+    assert str(arrived) == "ZeroDivisionError: x"
+    assert arrived.__notes__ == ["the trace"]
 
 
 def test_other_reports_are_no_failure() -> None:

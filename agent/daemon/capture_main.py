@@ -30,9 +30,17 @@ def main(orders: BinaryIO, reports: BinaryIO) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     tune()
-    order = Order.read(orders.readline())
-    die_with(order.agent)
     told = Reports(reports)
+    try:
+        _capture(Order.read(orders.readline()), orders, told)
+    except Exception as error:
+        told.failed(error, traceback.format_exc())
+        return 1
+    return 0
+
+
+def _capture(order: Order, orders: BinaryIO, told: Reports) -> None:
+    die_with(order.agent)
     stop = Stop()
     threading.Thread(target=_listen, args=(orders, stop), name="orders", daemon=True).start()
 
@@ -41,25 +49,31 @@ def main(orders: BinaryIO, reports: BinaryIO) -> int:
             order.store_dsn, autocommit=True, connect_timeout=10, application_name="coexist capture"
         )
 
-    loop = CaptureLoop(order.source, connect, lambda: order.settings.open(told), stop, told, told, told.rows)
-    try:
-        loop.work()
-    except Exception as error:
-        told.failed(error, traceback.format_exc())
-        return 1
-    return 0
+    CaptureLoop(order.source, connect, lambda: order.settings.open(told), stop, told, told, told.rows).work()
 
 
 def _listen(orders: BinaryIO, stop: Stop) -> None:
-    if orders.readline() == STOP:
-        stop.set()
-        orders.readline()
+    while line := orders.readline():
+        if line == STOP:
+            stop.set()
     # The agent is gone. What it has not been told of is in the store, or will be read again.
     os._exit(_ORPHANED)
 
 
-if __name__ == "__main__":
-    status = main(sys.stdin.buffer, sys.stdout.buffer)
+def _pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Orders and reports; what anything here prints goes to stderr from now on, and not between the reports."""
+    reports = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return sys.stdin.buffer, reports
+
+
+def start() -> None:
+    """Be that process."""
+    status = main(*_pipes())
     # Not through the interpreter's end: the listening thread may hold the pipe just then.
     sys.stderr.flush()
     os._exit(status)
+
+
+if __name__ == "__main__":
+    start()

@@ -45,6 +45,7 @@ class DeriveLoop:
             while not self._stop.is_set():
                 self._wake.clear()
                 started = time.monotonic()
+                self._loop.working()
                 progress = deriver.step()
                 if progress.worked:
                     passed += progress.rows

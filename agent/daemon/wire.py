@@ -88,7 +88,7 @@ class Reports:
         if isinstance(error, CoexistError):
             self._tell("failed", type(error).__name__, error.what, error.where, error.remedy)
         elif isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            self._tell("failed", StoreUnavailable.__name__, "store connection lost", "", "")
+            self._tell("failed", StoreUnavailable.__name__, f"store connection lost ({type(error).__name__})", "", "")
         else:
             self._tell("unexpected", f"{type(error).__name__}: {error}", trace)
 

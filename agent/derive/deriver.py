@@ -76,17 +76,22 @@ class Deriver:
     def step(self) -> Progress:
         """One derive transaction. Raises what breaks all of it; the store is then as it was.
 
-        Rows of which a value breaks the set are held, and the batch is begun again without them.
+        Rows of which a value breaks the set are held, and the batch is begun again without them. It is begun again in one
+        piece when a part of it came too late for those before.
         """
+        held = False
         try:
-            return self._attempt()
-        except (psycopg.errors.DataError, psycopg.errors.NotNullViolation):
-            if not self._isolate():
-                raise
-        except TooLate:
-            self.entities.whole = True
-        try:
-            return self._attempt()
+            while True:
+                try:
+                    return self._attempt()
+                except (psycopg.errors.DataError, psycopg.errors.NotNullViolation):
+                    if held or not self._isolate():
+                        raise
+                    held = True
+                except TooLate:
+                    if self.entities.whole:
+                        raise
+                    self.entities.whole = True
         finally:
             self.entities.whole = False
 

@@ -17,6 +17,7 @@ from agent.derive.keys import SourceKeys
 from agent.derive.ports import DecideStage
 from agent.derive.tables import MappingTables
 from agent.derive.working import WorkingTables
+from agent.errors import StoreError
 from agent.model.entities import EntityChange, Part, Transaction
 from agent.store.arrays import plain, texts
 from agent.store.queries import queries
@@ -129,17 +130,24 @@ class Entities:
         new, known = [c for c in kept if c.stand is None], [c for c in kept if c.stand is not None]
         if new:
             params = {"rows": texts(c.row for c in new), "ids": plain(c.entity_id for c in new)}
-            written = self._conn.execute(tables.text("keep_new"), params, prepare=True).rowcount
-            self._decider.count_changed(written)
+            self._kept(tables, len(new), self._conn.execute(tables.text("keep_new"), params, prepare=True).rowcount)
         if known:
             params = {"rows": texts(c.row for c in known), "stands": texts(c.stand for c in known)}
-            written = self._conn.execute(tables.text("keep_known"), params, prepare=True).rowcount
-            self._decider.count_changed(written)
+            self._kept(tables, len(known), self._conn.execute(tables.text("keep_known"), params, prepare=True).rowcount)
         gone = [c.entity_id for c in accepted if c.new is None]
         if gone:
             # An evicted one has lost its row to the key's new bearer already: an effect, not an affected key.
             buried = self._conn.execute(tables.text("bury"), {"ids": plain(gone)}, prepare=True).rowcount
             self._decider.count_changed(buried)
+
+    def _kept(self, tables: MappingTables, wanted: int, written: int) -> None:
+        if written != wanted:
+            raise StoreError(
+                f"{wanted} rows of the derived state were to be written, and {written} were",
+                where=f"mapping {tables.mapping.name}",
+                remedy="nothing was committed; somebody else may be writing to the store's tables",
+            )
+        self._decider.count_changed(written)
 
     def _count(self, tables: MappingTables) -> int:
         row = self._conn.execute(tables.text("count_dirty"), prepare=True).fetchone()

@@ -106,6 +106,8 @@ def _isolate(conn: psycopg.Connection[Any], tables: MappingTables, part: Range, 
         errors: list[psycopg.Error] = []
         if _evaluated(conn, tables, here, errors.append):
             return
+        if not rows:
+            raise errors[0]
         if last - first == 1:
             key, txn = rows[first]
             result.broken.append(Broken(key, txn, _code(errors[0]), str(errors[0]).splitlines()[0]))

@@ -35,6 +35,11 @@ class Loop:
         self.stalled_since = now if has_work else None
         self.note = ""
 
+    def working(self) -> None:
+        """A step begins: from here on it must get somewhere."""
+        if self.stalled_since is None:
+            self.stalled_since = self.clock()
+
     def stuck(self, note: str) -> None:
         """There is work and it could not be done (a store or source that cannot be reached)."""
         now = self.clock()

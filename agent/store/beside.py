@@ -51,8 +51,9 @@ class Beside:
         """Run `step` after those given before."""
         if self._thread is None or not self._thread.is_alive():
             # A daemon: a step that hangs in the store does not keep the process from ending.
-            self._thread = Thread(target=_work, args=(self._queue,), name="beside", daemon=True)
-            self._thread.start()
+            thread = Thread(target=_work, args=(self._queue,), name="beside", daemon=True)
+            thread.start()
+            self._thread = thread
             finalize(self, self._queue.put, None)
         self._queue.put((self._block, step))
 

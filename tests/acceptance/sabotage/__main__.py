@@ -18,6 +18,6 @@ if __name__ == "__main__":
     guard = sys.argv.pop(1)
     GUARDS[guard]()
     if sys.argv[1:] == ["--capture"]:
-        sys.exit(capture_main.main(sys.stdin.buffer, sys.stdout.buffer))
+        capture_main.start()
     capture_process.COMMAND = [sys.executable, "-m", "tests.acceptance.sabotage", guard, "--capture"]
     main()

@@ -127,6 +127,19 @@ async def test_an_idle_loop_is_alive_however_long(
     assert (await get(server, "/livez"))[0] == 200
 
 
+async def test_a_step_that_hangs_after_an_idle_one_fails_liveness(
+    server: ObservationServer, health: Health, clock: Clock
+) -> None:
+    loop = health.loop("derive finance", patience=30)
+    loop.idle()
+    clock.now += 1e6
+    loop.working()
+    clock.now += 20
+    loop.working()
+    clock.now += 20
+    assert (await get(server, "/livez"))[0] == 503
+
+
 async def test_a_loop_that_only_fails_is_dead_from_its_first_failure_on(
     server: ObservationServer, health: Health, clock: Clock
 ) -> None:

@@ -105,3 +105,16 @@ def test_an_answer_raises_its_own_failure() -> None:
 
     with pytest.raises(ZeroDivisionError), beside:
         beside.ask(fail)()
+
+
+def test_a_thread_that_cannot_be_started_is_an_error_and_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def work() -> None:
+        with Beside() as beside:
+            monkeypatch.setattr(threading.Thread, "start", refuse)
+            beside.ask(lambda: 1)()
+
+    with pytest.raises(RuntimeError):
+        work()

@@ -151,8 +151,7 @@ def capture_round(
         for n in range(kills):
             must_work(estate, f"before kill {n + 1}")
             users.go_on(3 + (seed + n) % 7)
-            (capture,) = agent.children()
-            os.kill(capture, signal.SIGKILL)
+            os.kill(capturing(agent), signal.SIGKILL)
             report.kills += 1
         must_work(estate, "after the last kill")
         users.go_on(10)
@@ -162,6 +161,18 @@ def capture_round(
     assert agent.exit_code is None, f"the agent did not live through it:\n{said[-3000:]}"
     assert said.count("the capture process ended with -9") == kills, said[-3000:]
     return report
+
+
+def capturing(agent: Process) -> int:
+    """The process that captures, as soon as there is one: after a kill it takes a moment."""
+    found: list[int] = []
+
+    def there() -> bool:
+        found[:] = agent.children()
+        return len(found) == 1
+
+    wait_until("the agent captures", there)
+    return found[0]
 
 
 def must_die_at(agent: Process, name: str) -> None:

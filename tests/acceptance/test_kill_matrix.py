@@ -12,6 +12,7 @@ from tests.acceptance.kills import (
     Point,
     agent_round,
     capture_round,
+    capturing,
     postmaster_round,
     verify,
 )
@@ -62,8 +63,7 @@ def test_an_agent_whose_capture_process_is_killed_starts_another(seed: int, esta
 
 def test_no_capture_process_outlives_its_agent(estate: Estate) -> None:
     agent = estate.start()
-    wait_until("it captures", lambda: len(agent.children()) == 1)
-    (capture,) = agent.children()
+    capture = capturing(agent)
     agent.kill()
     wait_until("the capture process is gone", lambda: not Path(f"/proc/{capture}").exists())
 
@@ -71,7 +71,7 @@ def test_no_capture_process_outlives_its_agent(estate: Estate) -> None:
 def test_a_capture_process_ends_with_the_agent_that_drains(estate: Estate) -> None:
     agent = estate.start()
     estate.wait_until_drained()
-    (capture,) = agent.children()
+    capture = capturing(agent)
     assert estate.stop() == 0
     assert not Path(f"/proc/{capture}").exists()
     assert "capture process ended" not in agent.stderr()

@@ -40,4 +40,5 @@ def run(estate: Estate, *, quick: bool) -> Iterator[Figure]:
     estate.stop()
     # After the last commit only what was under way at a kill is left, which waits until it is known what came of it.
     gap = max(min(b, ended) - a for a, b in pairwise(at) if a < ended)
-    yield Figure("silence_after_kill_s", gap, "s", 5, less=True)
+    whole = max(b - a for a, b in pairwise(at))
+    yield Figure("silence_after_kill_s", gap, "s", 5, less=True, sides=(Figure("to the last write", whole, "s"),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -22,8 +23,8 @@ CODE = ("SELECT w.code AS code, w.name AS name FROM w", ("code",))
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 20, 512])
-def test_every_key_is_in_one_part_whatever_their_size(make_world, size: int) -> None:  # type: ignore[no-untyped-def]
-    world: World = make_world(part_size=size)
+def test_every_key_is_in_one_part_whatever_their_size(make_world: Callable[..., World], size: int) -> None:
+    world = make_world(part_size=size)
     world.begin(TABLES, [MAPPING])
     world.txn("UPDATE v SET name = name || '!'", "INSERT INTO v VALUES ('', 1, 'new'), ('Z', 1, 'new')")
     world.txn("DELETE FROM v WHERE a = 'B'")
@@ -32,8 +33,8 @@ def test_every_key_is_in_one_part_whatever_their_size(make_world, size: int) -> 
 
 
 @pytest.mark.parametrize("size", [1, 3, 512])
-def test_breaking_keys_stand_alone_in_every_part(make_world, size: int) -> None:  # type: ignore[no-untyped-def]
-    world: World = make_world(part_size=size)
+def test_breaking_keys_stand_alone_in_every_part(make_world: Callable[..., World], size: int) -> None:
+    world = make_world(part_size=size)
     world.begin(TABLES, [MAPPING])
     before = world.state()
     world.txn("UPDATE v SET name = CASE WHEN a IN ('A', 'D') AND b > 2 THEN '' ELSE 'good' END")
@@ -51,8 +52,8 @@ def test_breaking_keys_stand_alone_in_every_part(make_world, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 512])
-def test_twins_in_two_parts_are_seen(make_world, size: int) -> None:  # type: ignore[no-untyped-def]
-    world: World = make_world(part_size=size)
+def test_twins_in_two_parts_are_seen(make_world: Callable[..., World], size: int) -> None:
+    world = make_world(part_size=size)
     world.begin(CODES, [CODE])
     world.txn("INSERT INTO w VALUES ('B', 'one'), ('B ', 'two'), ('A ', 'second'), ('C', 'other')")
     world.take_in()

@@ -85,7 +85,7 @@ def test_a_line_that_is_no_report_is_passed_over(start: Start) -> None:
 
 
 def test_one_that_does_not_read_a_long_order_holds_nobody_up(start: Start) -> None:
-    process = start("import time; time.sleep(60)", tables=5000)
+    process = start("import signal; signal.pause()", tables=5000)
     working = threading.Thread(target=process.work, daemon=True)
     working.start()
     wait_until("it runs", lambda: process._child is not None)
@@ -98,7 +98,7 @@ def test_one_that_does_not_read_a_long_order_holds_nobody_up(start: Start) -> No
 def test_one_that_does_not_end_when_it_is_asked_to_is_killed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture_process, "_PATIENCE", 0.2)
     rows = threading.Event()
-    process = start(READ + """print('["rows"]', flush=True); import time; time.sleep(60)""", on_rows=rows.set)
+    process = start(READ + """print('["rows"]', flush=True); import signal; signal.pause()""", on_rows=rows.set)
     working = threading.Thread(target=process.work, daemon=True)
     working.start()
     assert rows.wait(20)
@@ -118,7 +118,8 @@ def test_a_stop_said_twice_is_one_stop(start: Start) -> None:
     assert child is not None
     for _ in range(2):
         process._stop.set()
-    child._process.stdin.close()  # type: ignore[union-attr]
+    assert child._process.stdin is not None
+    child._process.stdin.close()
     working.join(20)
     assert child._process.returncode == 0
 

@@ -26,6 +26,12 @@ class SourceUnavailable(SourceError):
     exit_code = 7
 
 
+class SnapshotAhead(SourceError):
+    """The stream goes on with a new snapshot of the source: everything before it has been handed over."""
+
+    disposition = Disposition.RETRY
+
+
 class StoreError(CoexistError):
     """The store refused, or is not the store we knew."""
 

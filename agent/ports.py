@@ -21,11 +21,13 @@ class Capture(Protocol):
         """The captured tables as the source's catalogue describes them now."""
         ...
 
-    def snapshot(self) -> Iterator[CaptureBatch]:
+    def snapshot(self, after: CommitPos | None = None) -> Iterator[CaptureBatch]:
         """A consistent snapshot as ONE transaction (slices with snapshot=True) at the point where `stream` goes on.
 
-        Starts anew whenever it is called: leftovers of an interrupted one are removed first. After the last batch
-        (complete=True) is durable the caller acknowledges, then calls `stream(ResumePoint(position=its commit_pos))`.
+        Starts anew whenever it is called: leftovers of an interrupted one are removed first; where the source itself begins
+        again, a batch says so (`anew`). After the last batch (complete=True) is durable the caller acknowledges, then
+        calls `stream`. after: everything up to here has been captured already; matters where the snapshot was taken by
+        somebody else and lies in the stream.
         """
         ...
 
@@ -33,7 +35,8 @@ class Capture(Protocol):
         """Whole transactions after `resume.position`, in commit order, for ever; huge ones in slices.
 
         Yields an empty batch (no slices) at least every few seconds when idle, so that the idle position is stored
-        and then acknowledged. Reconnects are the caller's: raises SourceUnavailable when the connection is lost.
+        and then acknowledged. Reconnects are the caller's: raises SourceUnavailable when the connection is lost, and
+        SnapshotAhead where the stream goes on with a new snapshot, which is then asked for.
         """
         ...
 

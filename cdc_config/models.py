@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from cdc_config.base import ConfigModel, SecretRef
 from cdc_config.profile import Limits
@@ -38,6 +38,77 @@ class PostgresSource(ConfigModel):
     snapshot_rows_per_second: int | None = None
     max_slice_rows: int = 8192
     mappings: tuple[str, ...] = ()
+
+
+class KafkaConnection(ConfigModel):
+    """How to reach the brokers; the names are those of Kafka's clients."""
+
+    bootstrap_servers: str
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretRef | None = None
+    ssl_ca_location: Path | None = None
+
+
+class ConnectWorker(ConfigModel):
+    """The Kafka Connect cluster that runs our connector."""
+
+    url: str
+    username: str | None = None
+    password: SecretRef | None = None
+
+
+class Connector(ConfigModel):
+    """What only this connector needs to be told; all else is rendered from the source and from measured defaults.
+
+    name: the connector's in Connect; the source's name when left out. password: what Connect replaces when it starts the
+    connector (`${env:LEGACY_PASSWORD}`, `${file:…}`), never the password itself. properties: laid over what is rendered.
+    """
+
+    name: str | None = None
+    hostname: str
+    port: int | None = None
+    user: str
+    password: str
+    heartbeat_seconds: Annotated[float, Field(gt=0)] = 10.0
+    poll_milliseconds: Annotated[int, Field(gt=0)] = 10
+    transaction_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    restarts: Annotated[int, Field(ge=0)] = 5  # of failed tasks, before a person has to look
+    properties: dict[str, str] = Field(default_factory=dict)
+
+
+class KafkaSource(ConfigModel):
+    """A legacy database captured by Debezium through Kafka Connect, read from one ordered topic.
+
+    dsn: the database itself, read-only: the shapes of its tables, its foreign keys, which incarnation it is.
+    connect and connector: given, `coexist connect` manages the connector; left out, somebody else does.
+    """
+
+    capture: Literal["kafka"]
+    database: Literal["postgres", "mariadb"]
+    dsn: SecretRef
+    kafka: KafkaConnection
+    topic: str | None = None  # coexist.<source> when left out
+    group: str = "coexist"
+    connect: ConnectWorker | None = None
+    connector: Connector | None = None
+    publication: str = "coexist"  # PostgreSQL only, like slot
+    slot: str = "coexist"
+    server_id: int | None = None  # MariaDB only: the connector's number among the replicas
+    max_slice_rows: int = 8192
+    mappings: tuple[str, ...] = ()
+
+
+def _capture(source: object) -> str:
+    """Which kind of source a block describes; PostgreSQL's own replication when it does not say."""
+    found = source.get("capture", "postgres") if isinstance(source, dict) else getattr(source, "capture", "")
+    return str(found)
+
+
+Source = Annotated[
+    Annotated[PostgresSource, Tag("postgres")] | Annotated[KafkaSource, Tag("kafka")], Discriminator(_capture)
+]
 
 
 class ValueMap(ConfigModel):
@@ -150,7 +221,7 @@ class Config(ConfigModel):
     """The whole configuration, one version of it."""
 
     store: StoreConfig
-    sources: dict[str, PostgresSource]
+    sources: dict[str, Source]
     mappings: dict[str, MappingConfig]
     value_maps: dict[str, ValueMap] = Field(default_factory=dict)
     ownership: OwnershipConfig

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import psycopg
 
 from agent.daemon.loop import Stop
-from agent.errors import SourceError
+from agent.errors import SnapshotAhead, SourceError
 from agent.inbox.intake import Intake
 from agent.model.changes import CaptureBatch, SourceIdentity
 from agent.model.ids import CommitPos
@@ -84,7 +84,10 @@ class CaptureLoop:
     def _snapshot(self, intake: Intake, capture: Capture) -> None:
         self._observer.event("info", "snapshot begins", source=self._source)
         intake.begin_snapshot()
-        for batch in capture.snapshot():
+        after = intake.state.position
+        for batch in capture.snapshot(None if after is None else CommitPos(after)):
+            if batch.anew:
+                intake.begin_snapshot()
             self._append(intake, batch)
             if intake.state.snapshot_state == "done":
                 capture.acknowledge(CommitPos(int(intake.state.position or 0)))
@@ -93,10 +96,15 @@ class CaptureLoop:
         self._observer.event("info", "snapshot is in the inbox", source=self._source)
 
     def _follow(self, intake: Intake, capture: Capture) -> None:
-        for batch in capture.stream(intake.state.resume()):
-            capture.acknowledge(CommitPos(self._append(intake, batch)))
-            if self._stop.is_set():
-                return
+        try:
+            for batch in capture.stream(intake.state.resume()):
+                capture.acknowledge(CommitPos(self._append(intake, batch)))
+                if self._stop.is_set():
+                    return
+        except SnapshotAhead:
+            # Raised on: the next attempt finds that no snapshot is complete, and asks for this one.
+            intake.begin_snapshot()
+            raise
 
     def _append(self, intake: Intake, batch: CaptureBatch) -> int:
         started = time.monotonic()

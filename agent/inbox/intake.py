@@ -7,7 +7,7 @@ source.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from agent.inbox.encode import encode_raw, encode_row, printable
 from agent.model.changes import (
     CaptureBatch,
     Column,
+    ForeignKey,
     Relation,
     ResumePoint,
     RowChange,
@@ -43,13 +44,14 @@ class StreamState:
     last_seq: int
     open_pos: int | None
     open_rows: int
+    cursor: str | None = None
 
     def resume(self) -> ResumePoint:
         """What the capture is told. An unfinished snapshot has no position: it starts anew."""
         if self.snapshot_state != "done" or self.position is None:
             return ResumePoint(None)
         open_pos = None if self.open_pos is None else CommitPos(self.open_pos)
-        return ResumePoint(CommitPos(self.position), open_pos, self.open_rows if open_pos else 0)
+        return ResumePoint(CommitPos(self.position), open_pos, self.open_rows if open_pos else 0, self.cursor)
 
 
 @dataclass(slots=True)
@@ -77,10 +79,8 @@ class Intake:
         self.identity: tuple[str, int] | None = (row[2], row[3]) if row[2] else None
         self.state = StreamState(*row[4:])
         self._relation_ids: dict[int, tuple[int, Relation]] = {}
-        for ref, relation_id, schema, table, columns in conn.execute(
-            _SQL["latest_relations"], (self.stream_id,)
-        ):
-            self._relation_ids[ref] = (relation_id, _relation(ref, schema, table, columns))
+        for ref, relation_id, *shape in conn.execute(_SQL["latest_relations"], (self.stream_id,)):
+            self._relation_ids[ref] = (relation_id, _relation(ref, *shape))
 
     @property
     def relations(self) -> tuple[Relation, ...]:
@@ -118,6 +118,8 @@ class Intake:
                 state = self._place(state, piece, pending)
             if state.open_pos is None and state.snapshot_state == "done":
                 state = replace(state, position=max(int(batch.end_pos), state.position or 0))
+            if batch.cursor is not None:
+                state = replace(state, cursor=batch.cursor)
             self._copy(pending.rows, known)
             self._add_txns(pending)
             self._count("rows", "older", pending.dropped)
@@ -181,7 +183,7 @@ class Intake:
             {
                 "stream_id": self.stream_id, "captured": captured, "snapshot_state": state.snapshot_state,
                 "position": state.position, "last_txn": state.last_txn, "last_seq": state.last_seq,
-                "open_pos": state.open_pos, "open_rows": state.open_rows,
+                "open_pos": state.open_pos, "open_rows": state.open_rows, "cursor": state.cursor,
             },
         )  # fmt: skip
         self.state = state
@@ -199,8 +201,11 @@ class Intake:
             ]
             row = self._conn.execute(
                 _SQL["add_relation"],
-                (self.stream_id, relation.ref, relation.schema, relation.table, Jsonb(columns)),
-            ).fetchone()
+                (
+                    self.stream_id, relation.ref, relation.schema, relation.table, Jsonb(columns),
+                    Jsonb([asdict(k) for k in relation.foreign_keys]),
+                ),
+            ).fetchone()  # fmt: skip
             assert row is not None
             known[relation.ref] = (int(row[0]), relation)
 
@@ -262,5 +267,7 @@ class Intake:
             self._conn.execute(_SQL["count"], (ledger, self._source, item, n))
 
 
-def _relation(ref: int, schema: str, table: str, columns: list[dict[str, Any]]) -> Relation:
-    return Relation(ref, schema, table, tuple(Column(**c) for c in columns))
+def _relation(
+    ref: int, schema: str, table: str, columns: list[dict[str, Any]], keys: list[dict[str, Any]]
+) -> Relation:
+    return Relation(ref, schema, table, tuple(Column(**c) for c in columns), tuple(ForeignKey.read(k) for k in keys))

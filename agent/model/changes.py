@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from agent.model.ids import CommitPos
 
@@ -37,17 +37,45 @@ class Column:
     not_null: bool = False
 
 
+FkAction = Literal["cascade", "set null", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A reference whose actions the source carries out without telling of them: MariaDB and MySQL do that in the storage
+    engine, below the binary log. "none": the statement on the parent is refused, so there is nothing to carry out.
+
+    columns: of the table that has this key, in the order of `parent_columns`, which are a key of the parent, but not
+    always its primary key. Sources that tell of every row (PostgreSQL) announce no foreign keys.
+    """
+
+    columns: tuple[str, ...]
+    parent_schema: str
+    parent_table: str
+    parent_columns: tuple[str, ...]
+    on_delete: FkAction
+    on_update: FkAction
+
+    @classmethod
+    def read(cls, stored: dict[str, Any]) -> ForeignKey:
+        """From its stored form, where tuples are lists."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+        return cls(**values)
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """One version of a captured table's shape. `ref` is the capture's own number (PostgreSQL: the OID).
 
     A changed shape is a new Relation with the same `ref`, handed over before the first row that has it.
+    foreign_keys: only those with an action that leaves no row changes behind.
     """
 
     ref: int
     schema: str
     table: str
     columns: tuple[Column, ...]
+    foreign_keys: tuple[ForeignKey, ...] = ()
 
     @property
     def key_indexes(self) -> tuple[int, ...]:
@@ -94,12 +122,16 @@ class CaptureBatch:
     relations: shapes that are new since the last batch. captured: row changes counted where they were read from the
     wire, independently of `slices` (the left side of the row ledger). end_pos: once this batch is durable the source
     may forget everything up to here; it may lie beyond the last transaction (an idle source's keepalive).
+    cursor: what the capture itself wants back in `ResumePoint` (a text of its own); None leaves what was stored.
+    anew: only in a snapshot: it was begun again in the source, and what was handed over of it before this batch is void.
     """
 
     relations: tuple[Relation, ...]
     slices: tuple[TransactionSlice, ...]
     captured: int
     end_pos: CommitPos
+    cursor: str | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +149,10 @@ class ResumePoint:
 
     position: commit position of the last whole transaction in the inbox; None: never snapshotted (or interrupted).
     open_*: a huge transaction (not a snapshot) of which `open_rows` row changes are durable already, else None/0.
+    cursor: what the capture last handed over with a batch that became durable; None: nothing.
     """
 
     position: CommitPos | None
     open_pos: CommitPos | None = None
     open_rows: int = 0
+    cursor: str | None = None

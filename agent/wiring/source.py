@@ -35,7 +35,7 @@ from agent.wiring.rules import rules_changed
 from canonical.entities import ENTITIES
 from canonical.ownership import compile_ownership
 from cdc_config.loader import load_profile
-from cdc_config.models import Config, MappingConfig
+from cdc_config.models import Config, MappingConfig, PostgresSource
 from cdc_config.profile import Profile
 from cdc_config.secrets import resolve
 
@@ -68,6 +68,7 @@ class SourceFactory:
     def capture_settings(self) -> CaptureSettings:
         """For a capture of the tables that the mappings read. Raises SourceUnavailable, SourceError, MappingError."""
         dsn, settings = resolve(self._settings.dsn), self._settings
+        assert isinstance(settings, PostgresSource)
         return CaptureSettings(
             dsn, settings.publication, settings.slot, self._tables(dsn), settings.create, settings.max_slice_rows,
             settings.snapshot_rows_per_second,

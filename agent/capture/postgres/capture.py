@@ -81,7 +81,7 @@ class PostgresCapture:
         """See the port. Raises SourceError when a table is missing."""
         return present(self._catalogue.tables(self._tables), self._dsn)
 
-    def snapshot(self) -> Iterator[CaptureBatch]:
+    def snapshot(self, after: CommitPos | None = None) -> Iterator[CaptureBatch]:
         """See the port. Only the last batch's end_pos may be acknowledged; the earlier ones carry 0."""
         self._tell("snapshot starts")
         self._run = run = Snapshot(

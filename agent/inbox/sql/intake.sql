@@ -6,17 +6,17 @@ INSERT INTO coexist.derive_position (stream_id) SELECT stream_id FROM coexist.st
 ON CONFLICT DO NOTHING
 
 -- name: read_stream
-SELECT stream_id, incarnation, system_id, timeline, snapshot_state, position, last_txn, last_seq, open_pos, open_rows
+SELECT stream_id, incarnation, system_id, timeline, snapshot_state, position, last_txn, last_seq, open_pos, open_rows, cursor
 FROM coexist.stream WHERE source = %s
 
 -- name: lock_stream
-SELECT snapshot_state, position, last_txn, last_seq, open_pos, open_rows
+SELECT snapshot_state, position, last_txn, last_seq, open_pos, open_rows, cursor
 FROM coexist.stream WHERE stream_id = %s FOR UPDATE
 
 -- name: advance_stream
 UPDATE coexist.stream
 SET snapshot_state = %(snapshot_state)s, position = %(position)s, last_txn = %(last_txn)s, last_seq = %(last_seq)s,
-    open_pos = %(open_pos)s, open_rows = %(open_rows)s, captured = captured + %(captured)s, updated_at = now()
+    open_pos = %(open_pos)s, open_rows = %(open_rows)s, cursor = %(cursor)s, captured = captured + %(captured)s, updated_at = now()
 WHERE stream_id = %(stream_id)s
 
 -- name: pin_identity
@@ -30,11 +30,11 @@ DELETE FROM coexist.inbox WHERE stream_id = %s AND seq > %s
 DELETE FROM coexist.held_row WHERE stream_id = %s AND seq > %s
 
 -- name: latest_relations
-SELECT DISTINCT ON (ref) ref, relation_id, schema_name, table_name, columns
+SELECT DISTINCT ON (ref) ref, relation_id, schema_name, table_name, columns, foreign_keys
 FROM coexist.relation WHERE stream_id = %s ORDER BY ref, relation_id DESC
 
 -- name: add_relation
-INSERT INTO coexist.relation (stream_id, ref, schema_name, table_name, columns) VALUES (%s, %s, %s, %s, %s)
+INSERT INTO coexist.relation (stream_id, ref, schema_name, table_name, columns, foreign_keys) VALUES (%s, %s, %s, %s, %s, %s)
 RETURNING relation_id
 
 -- name: copy_rows

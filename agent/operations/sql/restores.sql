@@ -32,6 +32,6 @@ ON CONFLICT (ledger, scope, item) DO UPDATE SET n = coexist.ledger.n + excluded.
 
 -- name: begin_incarnation
 UPDATE coexist.stream
-SET snapshot_state = 'none', position = NULL, open_pos = NULL, open_rows = 0, system_id = NULL, timeline = NULL,
+SET snapshot_state = 'none', position = NULL, cursor = NULL, open_pos = NULL, open_rows = 0, system_id = NULL, timeline = NULL,
     incarnation = incarnation + 1, updated_at = now()
 WHERE stream_id = %(stream)s

@@ -42,7 +42,7 @@ bench: $(STAMP)
 ## lock: renew the hash-locked requirements
 lock: $(STAMP)
 	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--strip-extras --allow-unsafe --no-header --extra embedded --extra dev -o requirements/dev.txt pyproject.toml
+		--strip-extras --allow-unsafe --no-header --extra embedded --extra kafka --extra dev -o requirements/dev.txt pyproject.toml
 	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--strip-extras --allow-unsafe --no-header --extra embedded --extra kafka -c requirements/dev.txt \
 		-o requirements/runtime.txt pyproject.toml

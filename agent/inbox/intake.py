@@ -195,10 +195,7 @@ class Intake:
             old = known.get(relation.ref)
             if old is not None and old[1] == relation:
                 continue
-            columns = [
-                {"name": c.name, "type_name": c.type_name, "key": c.key, "not_null": c.not_null}
-                for c in relation.columns
-            ]
+            columns = [asdict(c) for c in relation.columns]
             row = self._conn.execute(
                 _SQL["add_relation"],
                 (

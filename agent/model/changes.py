@@ -29,12 +29,16 @@ Op = Literal["c", "u", "d", "t", "r"]  # create, update, delete, truncate, read 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a captured table. `type_name` is PostgreSQL's format_type() text."""
+    """One column of a captured table. `type_name` is PostgreSQL's format_type() text.
+
+    collation: how the source compares the column's texts, where it has more than one way; "": it does not say.
+    """
 
     name: str
     type_name: str
     key: bool  # part of the replica identity (primary key)
     not_null: bool = False
+    collation: str = ""
 
 
 FkAction = Literal["cascade", "set null", "none"]

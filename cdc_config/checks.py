@@ -15,8 +15,9 @@ from cdc_config import secrets
 from cdc_config.base import SecretRef
 from cdc_config.errors import Problem
 from cdc_config.lines import Item
-from cdc_config.models import Config, MappingConfig, TargetConfig
+from cdc_config.models import Config, KafkaSource, MappingConfig, TargetConfig
 from cdc_config.problems import did_you_mean, dotted
+from cdc_config.source_checks import source_problems
 
 ProfileRemedy = Callable[[str], str | None]
 
@@ -30,7 +31,7 @@ def check(config: Config, tree: Item, profile_remedy: ProfileRemedy) -> list[Pro
     checks = _Checks(config, tree)
     checks.store()
     checks.names()
-    checks.sources()
+    checks.found += source_problems(config, tree)
     for name, mapping in config.mappings.items():
         checks.mapping(name, mapping)
     checks.entities()
@@ -57,6 +58,11 @@ def _secret_refs(config: Config) -> Iterator[tuple[tuple[str, ...], SecretRef]]:
         yield ("store", "dsn"), config.store.dsn
     for name, source in config.sources.items():
         yield ("sources", name, "dsn"), source.dsn
+        if isinstance(source, KafkaSource):
+            if source.kafka.sasl_password is not None:
+                yield ("sources", name, "kafka", "sasl_password"), source.kafka.sasl_password
+            if source.connect is not None and source.connect.password is not None:
+                yield ("sources", name, "connect", "password"), source.connect.password
     for name, target in config.targets.items():
         yield ("targets", name, "auth", "client_secret"), target.auth.client_secret
 
@@ -95,24 +101,6 @@ class _Checks:
             self._say(
                 ("sources", FROZEN), "as an owner this name is ambiguous", "call the source differently"
             )
-
-    def sources(self) -> None:
-        slots: dict[tuple[str, str], str] = {}
-        for name, source in self.config.sources.items():
-            for i, listed in enumerate(source.mappings):
-                loc = ("sources", name, "mappings", i)
-                self._known("mapping", listed, self.config.mappings, loc)
-                mapping = self.config.mappings.get(listed)
-                if mapping is not None and mapping.source != name:
-                    self._say(loc, f"{listed!r} reads source {mapping.source!r}", "list it under that source")
-            slot = (secrets.describe(source.dsn), source.slot)
-            if slot in slots:
-                self._say(
-                    ("sources", name, "slot"),
-                    f"{source.slot!r} is read by {slots[slot]!r} too",
-                    "a slot has one reader: name another",
-                )
-            slots[slot] = name
 
     def entities(self) -> None:
         """One mapping per entity and source: two would give one source key to two entities."""

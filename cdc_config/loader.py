@@ -183,6 +183,8 @@ def _resolve_paths(tree: Item) -> Item:
     tree = _at(tree, ("mappings", "*", "sql"))
     tree = _at(tree, ("store", "embedded", "directory"))
     tree = _at(tree, ("targets", "*", "profile"), only=".yaml")
+    tree = _at(tree, ("sources", "*", "kafka", "ssl_ca_location"))
+    tree = _at(tree, ("sources", "*", "connect", "ssl_ca_location"))
     return _secret_files(tree)
 
 

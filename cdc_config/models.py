@@ -43,7 +43,7 @@ class PostgresSource(ConfigModel):
 class KafkaConnection(ConfigModel):
     """How to reach the brokers; the names are those of Kafka's clients."""
 
-    bootstrap_servers: str
+    bootstrap_servers: str  # host:port, more of them with commas between
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     sasl_username: str | None = None
@@ -52,29 +52,40 @@ class KafkaConnection(ConfigModel):
 
 
 class ConnectWorker(ConfigModel):
-    """The Kafka Connect cluster that runs our connector."""
+    """The Kafka Connect cluster that runs our connector, by its REST interface."""
 
     url: str
     username: str | None = None
     password: SecretRef | None = None
+    ssl_ca_location: Path | None = None
+    timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
 
 
 class Connector(ConfigModel):
     """What only this connector needs to be told; all else is rendered from the source and from measured defaults.
 
-    name: the connector's in Connect; the source's name when left out. password: what Connect replaces when it starts the
-    connector (`${env:LEGACY_PASSWORD}`, `${file:…}`), never the password itself. properties: laid over what is rendered.
+    name: the connector's in Connect; the topic's when left out. dbname: PostgreSQL only. password and kafka_password: what
+    Connect puts in when it starts the connector (`${env:LEGACY_PASSWORD}`, `${file:…}`), never the password itself.
+    kafka_…: the brokers as the worker sees them, for MariaDB's schema history; the source's own when left out.
+    signal_table: `schema.table` for Debezium's signals, where there is one. replication_factor: -1 is the brokers' default.
+    restarts: of failed tasks, before a person has to look. properties: laid over what is rendered.
     """
 
     name: str | None = None
     hostname: str
-    port: int | None = None
+    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
     user: str
     password: str
+    dbname: str | None = None
+    kafka_bootstrap_servers: str | None = None
+    kafka_password: str | None = None
+    signal_table: str | None = None
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 10.0
     poll_milliseconds: Annotated[int, Field(gt=0)] = 10
     transaction_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
-    restarts: Annotated[int, Field(ge=0)] = 5  # of failed tasks, before a person has to look
+    replication_factor: Annotated[int, Field(ge=-1)] = -1
+    retention_days: Annotated[float, Field(gt=0)] = 14.0
+    restarts: Annotated[int, Field(ge=0)] = 5
     properties: dict[str, str] = Field(default_factory=dict)
 
 
@@ -82,20 +93,24 @@ class KafkaSource(ConfigModel):
     """A legacy database captured by Debezium through Kafka Connect, read from one ordered topic.
 
     dsn: the database itself, read-only: the shapes of its tables, its foreign keys, which incarnation it is.
+    topic: coexist.<source> when left out; the connector's own prefix too, so that another topic begins with a snapshot.
     connect and connector: given, `coexist connect` manages the connector; left out, somebody else does.
+    publication, slot and create (false: the publication is the DBA's): PostgreSQL only. server_id: MariaDB only, the
+    connector's number among the replicas.
     """
 
     capture: Literal["kafka"]
     database: Literal["postgres", "mariadb"]
     dsn: SecretRef
     kafka: KafkaConnection
-    topic: str | None = None  # coexist.<source> when left out
+    topic: str | None = None
     group: str = "coexist"
     connect: ConnectWorker | None = None
     connector: Connector | None = None
-    publication: str = "coexist"  # PostgreSQL only, like slot
+    publication: str = "coexist"
     slot: str = "coexist"
-    server_id: int | None = None  # MariaDB only: the connector's number among the replicas
+    create: bool = True
+    server_id: Annotated[int, Field(gt=0, lt=2**32)] | None = None
     max_slice_rows: int = 8192
     mappings: tuple[str, ...] = ()
 
@@ -218,7 +233,7 @@ class AgentConfig(ConfigModel):
 
 
 class Config(ConfigModel):
-    """The whole configuration, one version of it."""
+    """The whole configuration, one version of it. A source is a PostgresSource or a KafkaSource: `capture:` says which."""
 
     store: StoreConfig
     sources: dict[str, Source]

@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test test-all soak lint bench lock clean
+.PHONY: demo test test-all stack stack-fetch soak lint bench lock clean
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,12 +19,20 @@ demo: $(STAMP)
 
 ## test: what needs only Python, in less than ten minutes (the mapping oracle with fewer sequences)
 test: $(STAMP) lint
-	@ORACLE_SEQUENCES=$${ORACLE_SEQUENCES:-400} $(BIN)/python -m pytest -n 2 --dist worksteal -m "not sabotage"
+	@ORACLE_SEQUENCES=$${ORACLE_SEQUENCES:-400} $(BIN)/python -m pytest -n 2 --dist worksteal -m "not sabotage and not stack"
 
-## test-all: all of test, the oracle at length, guards removed on purpose, deployment files
-test-all: $(STAMP) lint
+## test-all: all of test, the native stack, the oracle at length, guards removed on purpose, deployment files
+test-all: $(STAMP) lint stack-fetch
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 	@$(BIN)/python -m tests.tools.schema_checks
+
+## stack: Kafka, Connect with Debezium, MariaDB, PostgreSQL, Prometheus and Alertmanager on this machine until Ctrl-C, without Docker
+stack: $(STAMP) stack-fetch
+	@$(BIN)/python -m sandbox.stack
+
+## stack-fetch: what of it Maven brings, once, into .stack/
+stack-fetch: $(STAMP)
+	@$(BIN)/python -m sandbox.stack.fetch
 
 ## soak: long random runs, hours of them; counts and seeds are printed (tests/soak; each can be run alone)
 soak: $(STAMP)
@@ -48,5 +56,5 @@ lock: $(STAMP)
 		-o requirements/runtime.txt pyproject.toml
 
 clean:
-	@rm -rf $(VENV) var build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .stack var build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

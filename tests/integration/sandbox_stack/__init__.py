@@ -1,0 +1,1 @@
+"""Tests of the native stack, with the real servers."""

@@ -16,7 +16,7 @@ import pymysql
 
 from sandbox.stack import ports
 from sandbox.stack.errors import StackError
-from sandbox.stack.process import Server
+from sandbox.stack.process import Server, check_passable
 from sandbox.stack.tools import program
 
 _INSTALL_SECONDS = 120
@@ -160,7 +160,7 @@ class MariaDb(Server):
             "--skip-name-resolve", "--auth-root-authentication-method=normal",
         ]  # fmt: skip
         if os.geteuid() == 0:
-            self._check_passable()
+            check_passable(self.directory, "MariaDB", self.user)
             shutil.chown(self._data, self.user, self.user)
             command.append(f"--user={self.user}")
         program("mariadbd")
@@ -169,14 +169,6 @@ class MariaDb(Server):
             raise StackError(
                 "MariaDB's data folder cannot be made", where=self._data, remedy=(done.stdout + done.stderr)[-2000:]
             )
-
-    def _check_passable(self) -> None:
-        for folder in (self.directory, *self.directory.parents):
-            if not folder.stat().st_mode & 0o001:
-                raise StackError(
-                    f"started by root, MariaDB runs as {self.user}, who cannot get to its folder", where=folder,
-                    remedy="choose a folder outside of private ones, or start it as an ordinary user",
-                )  # fmt: skip
 
     def _set_up(self) -> None:
         with self._as_root() as root, root.cursor() as cursor:

@@ -31,10 +31,11 @@ def kept(file: Path, names: Sequence[str]) -> dict[str, int]:
     if file.exists():
         found: dict[str, int] = json.loads(file.read_text())
         for port in found.values():
-            if not _hold(port):
+            if port not in _held and not (_free(port) and _hold(port)):
                 raise StackError(
-                    f"port {port} is taken", where=file, remedy="another process runs on this directory: end it"
-                )
+                    f"port {port} is taken", where=file,
+                    remedy="if another process runs on this directory, end it; else remove the directory",
+                )  # fmt: skip
         return found
     chosen = {name: free_port() for name in names}
     file.write_text(json.dumps(chosen))
@@ -54,6 +55,8 @@ def free_port() -> int:
 
 def _free(port: int) -> bool:
     with socket.socket() as probe:
+        # As the servers do: connections that ended a moment ago do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

@@ -39,6 +39,16 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def check_passable(directory: Path, server: str, user: str) -> None:
+    """StackError when root would run `server` as `user`, who cannot get to its directory."""
+    for folder in (directory, *directory.parents):
+        if os.geteuid() == 0 and not folder.stat().st_mode & 0o001:
+            raise StackError(
+                f"started by root, {server} runs as {user}, who cannot get to its folder", where=folder,
+                remedy="choose a folder outside of private ones, or start it as an ordinary user",
+            )  # fmt: skip
+
+
 class Server:
     """One server in one directory. Subclasses say how it is prepared, started and known to be ready.
 

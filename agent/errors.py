@@ -26,6 +26,13 @@ class SourceUnavailable(SourceError):
     exit_code = 7
 
 
+class StreamBroken(SourceError):
+    """A source's stream cannot be followed any further without a person; other sources and all targets go on."""
+
+    disposition = Disposition.WAIT
+    exit_code = 7
+
+
 class SnapshotAhead(SourceError):
     """The stream goes on with a new snapshot of the source: everything before it has been handed over."""
 

@@ -121,6 +121,10 @@ class Intake:
             if batch.cursor is not None:
                 state = replace(state, cursor=batch.cursor)
             self._copy(pending.rows, known)
+            for oddity in batch.oddities:
+                self._conn.execute(_SQL["open_oddity"], (
+                    f"record:{self._source}:{oddity.place}", self.stream_id, oddity.what, Jsonb({"place": oddity.place}),
+                ))  # fmt: skip
             self._add_txns(pending)
             self._count("rows", "older", pending.dropped)
             before = self.state

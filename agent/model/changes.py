@@ -120,6 +120,17 @@ class TransactionSlice:
 
 
 @dataclass(frozen=True, slots=True)
+class Oddity:
+    """Something in the stream that is no change and cannot be read; nothing is missing without it, but a person should know.
+
+    place: where in the stream, the same when it is met again. what: without its values.
+    """
+
+    place: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureBatch:
     """What a capture hands to intake at once (bounded in rows and bytes).
 
@@ -136,6 +147,7 @@ class CaptureBatch:
     end_pos: CommitPos
     cursor: str | None = None
     anew: bool = False
+    oddities: tuple[Oddity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

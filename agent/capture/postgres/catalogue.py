@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
@@ -58,12 +58,18 @@ class Catalogue:
 
     def ask(self, name: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of one named statement. Raises SourceError, SourceUnavailable."""
+        return self.query(_SQL[name], parameters)
+
+    def query(
+        self, text: LiteralString, parameters: Sequence[Any] | dict[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Rows of any statement that only reads. Raises SourceError, SourceUnavailable."""
         for again in (True, False):
             fresh = self._conn is None
             try:
                 if self._conn is None:
                     self._conn = wire.connect(self._dsn)
-                return self._conn.execute(_SQL[name], parameters).fetchall()
+                return self._conn.execute(text, parameters).fetchall()
             except psycopg.Error as error:
                 self.close()
                 # A connection that lay idle may have died long ago; one that is new may not.

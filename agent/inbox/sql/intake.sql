@@ -56,6 +56,12 @@ INSERT INTO coexist.exception (stage, subject, stream_id, code, message, remedy,
 VALUES ('copy', %s, %s, 'unreadable_value', %s, %s, %s)
 ON CONFLICT (stage, subject) WHERE state = 'open' DO UPDATE SET message = excluded.message, diagnostics = excluded.diagnostics
 
+-- name: open_oddity
+INSERT INTO coexist.exception (stage, subject, stream_id, code, message, remedy, diagnostics)
+VALUES ('copy', %s, %s, 'foreign_record', %s,
+        'find out who writes into the stream; no change is missing because of it, so `coexist exceptions skip` closes this', %s)
+ON CONFLICT (stage, subject) WHERE state = 'open' DO NOTHING
+
 -- name: count
 INSERT INTO coexist.ledger (ledger, scope, item, n) VALUES (%s, %s, %s, %s)
 ON CONFLICT (ledger, scope, item) DO UPDATE SET n = coexist.ledger.n + excluded.n

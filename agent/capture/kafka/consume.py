@@ -1,0 +1,144 @@
+"""One ordered topic, read from a given offset: Kafka's consumer, its failures put in our words.
+
+The store decides who reads and from where; so the topic's one partition is assigned by us and no group balances it. What is
+durable is committed to the group all the same, for Kafka's own tools to show how far we are; it is never read back.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from agent.errors import SourceError, SourceUnavailable, StreamBroken
+
+PARTITION = 0
+_READ = 8192  # records at a time
+_ATTENTION = 0.2  # seconds after which a blocked read looks whether it is told to stop
+_REQUEST = 10.0  # seconds that a question to the brokers may take
+
+
+class Watermarks(NamedTuple):
+    """The offsets of the oldest record that is still there, and of the next that will be written."""
+
+    low: int
+    high: int
+
+
+class TopicReader:
+    """Reads committed records only. One thread; `interrupt` may come from another."""
+
+    def __init__(self, topic: str, client: Mapping[str, str]) -> None:
+        self.topic = topic
+        self._place = f"topic {topic} at {client.get('bootstrap.servers', '?')}"
+        self._down: str | None = None
+        self._told = threading.Event()
+        self._committed_at = 0.0
+        settings = {
+            **client, "isolation.level": "read_committed", "enable.auto.commit": False, "auto.offset.reset": "error",
+            "enable.partition.eof": False, "error_cb": self._heard, "fetch.wait.max.ms": 100, "log_level": 0,
+            "queued.max.messages.kbytes": 65_536, "socket.keepalive.enable": True, "reconnect.backoff.max.ms": 2000,
+        }  # fmt: skip
+        try:
+            self._consumer = Consumer(settings)
+        except KafkaException as error:
+            raise SourceError(
+                f"Kafka's client refuses its settings: {error.args[0].str()}", where=self._place,
+                remedy="correct the block `kafka` of the source",
+            ) from None  # fmt: skip
+
+    @property
+    def place(self) -> str:
+        """Where, for messages."""
+        return self._place
+
+    @property
+    def told(self) -> bool:
+        """Whether the order to stop was given."""
+        return self._told.is_set()
+
+    def interrupt(self) -> None:
+        """Make a blocked read end soon, and for good."""
+        self._told.set()
+
+    def close(self) -> None:
+        """Leave the brokers."""
+        self._told.set()
+        self._consumer.close()
+
+    def watermarks(self) -> Watermarks:
+        """Raises SourceUnavailable."""
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, PARTITION), timeout=_REQUEST)
+        except KafkaException as error:
+            raise self._translated(error.args[0]) from None
+        return Watermarks(low, high)
+
+    def seek(self, offset: int | None) -> None:
+        """Read on from `offset`; None: from the oldest record."""
+        self._down = None
+        at = OFFSET_BEGINNING if offset is None else offset
+        self._consumer.assign([TopicPartition(self.topic, PARTITION, at)])
+
+    def read(self, seconds: float, most: int = _READ) -> list[Message]:
+        """What has arrived, at most `most` records; waits up to `seconds` for the first.
+
+        Raises StreamBroken, SourceUnavailable.
+        """
+        until = time.monotonic() + seconds
+        while not self._told.is_set():
+            first = self._consumer.poll(min(_ATTENTION, max(0.0, until - time.monotonic())))
+            if first is not None:
+                found = [first, *self._consumer.consume(most - 1, 0)] if most > 1 else [first]
+                self._refuse_errors(found)
+                self._down = None
+                return found
+            if self._down is not None:
+                raise SourceUnavailable(self._down, where=self._place, remedy="check that the brokers run; it is tried again")
+            if time.monotonic() >= until:
+                break
+        return []
+
+    def commit(self, offset: int) -> None:
+        """Tell the group how far we are, now and then; nothing depends on it."""
+        if time.monotonic() - self._committed_at > 1.0:
+            self._committed_at = time.monotonic()
+            try:
+                self._consumer.commit(offsets=[TopicPartition(self.topic, PARTITION, offset)], asynchronous=True)
+            except KafkaException:
+                return
+
+    def _refuse_errors(self, messages: list[Message]) -> None:
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                raise self._translated(error)
+
+    def _heard(self, error: KafkaError) -> None:
+        # Called from within poll. One broker of several may be down without anybody having to know.
+        if error.fatal() or error.code() in (
+            KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._UNKNOWN_BROKER,
+        ):  # fmt: skip
+            self._down = f"no broker answers: {error.str()}"
+
+    def _translated(self, error: KafkaError) -> SourceError:
+        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            return gone(self._place)
+        if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION):
+            return SourceUnavailable(
+                "the topic does not exist", where=self._place,
+                remedy="`coexist connect apply` makes it; where connectors are not ours, ask who runs them",
+            )  # fmt: skip
+        return SourceUnavailable(error.str(), where=self._place, remedy="it is tried again")
+
+
+def gone(place: str) -> StreamBroken:
+    """The records that we need next are not in the topic any more."""
+    return StreamBroken(
+        "records that were not read yet are gone from the topic: it was kept for a shorter time than we were away",
+        where=place,
+        remedy="raise retention.ms of the topic; then `coexist source resnapshot`, and have the connector take a snapshot too",
+    )

@@ -109,7 +109,7 @@ def _mariadb(source: KafkaSource, tables: Sequence[TableName]) -> dict[str, str]
         "database.server.id": str(source.server_id or ""),
         "database.include.list": ",".join(dict.fromkeys(_literally(schema) for schema, _ in tables)),
         "binary.handling.mode": "bytes",
-        "bigint.unsigned.handling.mode": "precise",
+        "bigint.unsigned.handling.mode": "long",
         "snapshot.locking.mode": "minimal",
         "include.schema.changes": "true",
         "event.deserialization.failure.handling.mode": "fail",
@@ -126,7 +126,6 @@ def _events(connector: Connector) -> dict[str, str]:
             ".schemas.enable": "false",
             # Its default puts a column's DEFAULT where the row has NULL.
             ".replace.null.with.default": "false",
-            ".decimal.format": "NUMERIC",
         }.items()
     }
     return {
@@ -136,7 +135,8 @@ def _events(connector: Connector) -> dict[str, str]:
         "extended.headers.enabled": "false",
         "provide.transaction.metadata": "true",
         "decimal.handling.mode": "string",
-        "time.precision.mode": "isostring",
+        # Days and microseconds whatever the column's precision; isostring loses the era of a date before Christ.
+        "time.precision.mode": "microseconds",
         "skipped.operations": "none",
         "event.processing.failure.handling.mode": "fail",
         # Its default puts NULL where a value could not be converted.

@@ -1,0 +1,1 @@
+"""Connectors as they are rendered, on a real worker."""

@@ -158,11 +158,13 @@ def _folder(chosen: Path | None) -> Iterator[Path]:
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """SIGTERM ends it like Ctrl-C; what comes while it is ending changes nothing."""
+    ending = False
 
     def interrupt(_number: int, _frame: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        nonlocal ending
+        if not ending:
+            ending = True
+            raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)

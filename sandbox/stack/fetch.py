@@ -89,13 +89,13 @@ def _digest() -> str:
 def _alone(base: Path) -> Iterator[None]:
     try:
         base.mkdir(parents=True, exist_ok=True)
-        with (base / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-    except PermissionError as error:
-        raise StackError(
-            "the stack cannot be kept here", where=base, remedy="set COEXIST_STACK_DIR to a folder of yours"
-        ) from error
+        lock = (base / "lock").open("w")
+    except OSError as error:
+        remedy = f"set COEXIST_STACK_DIR to a folder of yours; {error.strerror}"
+        raise StackError("the stack cannot be kept here", where=base, remedy=remedy) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _fetch(kit: Kit, base: Path) -> None:

@@ -141,7 +141,7 @@ def test_a_killed_mariadb_comes_back_on_its_port_with_what_was_committed(mariadb
     assert mariadb.port == port
 
 
-def test_a_killed_postgresql_comes_back_at_once(stack_directory: Path) -> None:
+def test_a_killed_postgresql_comes_back_at_once_and_its_folder_serves_the_next_one_too(stack_directory: Path) -> None:
     with Postgres(stack_directory / "killed") as server:
         dsn = server.create_database("finance")
         with psycopg.connect(dsn) as db:
@@ -151,6 +151,9 @@ def test_a_killed_postgresql_comes_back_at_once(stack_directory: Path) -> None:
         with psycopg.connect(dsn) as db:
             assert db.execute("SELECT n FROM t").fetchall() == [(1,)]
             assert db.execute("SHOW wal_level").fetchall() == [("logical",)]
+    again = Postgres(stack_directory / "killed")
+    with again, psycopg.connect(dsn) as db:
+        assert db.execute("SELECT n FROM t").fetchall() == [(1,)]
 
 
 def test_a_server_that_cannot_start_says_why_in_its_own_words(stack_directory: Path) -> None:

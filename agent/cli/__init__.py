@@ -22,6 +22,7 @@ COMMANDS = {
     "map": "agent.cli.maps:maps",
     "target": "agent.cli.targets:target",
     "source": "agent.cli.restores:source",
+    "connect": "agent.cli.connect:connect",
     "store": "agent.cli.restores:store",
     "trace": "agent.cli.trace:trace",
     "exception": "agent.cli.exceptions:exception",

@@ -20,7 +20,7 @@ def exception() -> None:
 @exception.command("list")
 @click.option("--all", "everything", is_flag=True, help="Closed ones too.")
 @click.option(
-    "--stage", help="Only of this stage: copy, merge, evaluate, validate, decide, apply, brake, baseline."
+    "--stage", help="Only of this stage: capture, copy, merge, evaluate, validate, decide, apply, brake, baseline."
 )
 @click.option("--target", help="Only of this target.")
 @click.option("--code", help="Only with this code.")

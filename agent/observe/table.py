@@ -44,6 +44,10 @@ METRICS: tuple[Metric, ...] = (
     _counter("captured_transactions", "source", "Source transactions made durable in the inbox."),
     _gauge("position", "source", "Commit position that is durable in the inbox."),
     _seconds("intake_seconds", "source", "Time of one intake transaction."),
+    # connectors
+    _gauge("connector_up", "source", "1 while the source's connector runs and is heard of, else 0."),
+    _gauge("connector_task_failed", "source", "Tasks of the source's connector that failed and do not run."),
+    _counter("connector_restarts", "source", "Times that failed tasks of the source's connector were started again."),
     # mirror, derive, decide
     _seconds("derive_seconds", "source", "Time of one derive transaction."),
     _gauge("batch_rows", "source", "Row changes in the last derive batch."),

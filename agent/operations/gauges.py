@@ -24,7 +24,7 @@ def publish(conn: psycopg.Connection[Any], observer: Observer) -> None:
         observer.gauge("target_held", float(target.held), target=target.target)
         for state in CommandState:
             observer.gauge("commands", target.commands.get(state, 0), target=target.target, state=state.value)
-    for stage in ("copy", "merge", "evaluate", "validate", "decide", "apply", "brake", "baseline"):
+    for stage in ("capture", "copy", "merge", "evaluate", "validate", "decide", "apply", "brake", "baseline"):
         observer.gauge("open_exceptions", now.open_exceptions.get(stage, 0), stage=stage)
     for ledger in books(conn).ledgers:
         observer.gauge("books_difference", ledger.difference, ledger=ledger.ledger, scope=ledger.scope)

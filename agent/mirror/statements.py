@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from agent.mirror.tables import MirrorTable, quote
@@ -9,6 +10,9 @@ from agent.model.changes import Column, Relation
 from agent.store.queries import queries
 
 _SQL = queries("agent.mirror", "merge")
+# Where row changes are read from: the inbox, and with it what foreign keys did without being captured.
+PLAIN = {"changes": "coexist.inbox", "captured": "true"}
+ACTED = {"changes": f"({_SQL['changes_acted']})", "captured": "i.captured"}
 
 
 class TableStatements:
@@ -18,29 +22,36 @@ class TableStatements:
     changes; the plain ones are cheaper.
     """
 
-    def __init__(self, table: MirrorTable, relation: Relation, number: int) -> None:
+    def __init__(
+        self, table: MirrorTable, relation: Relation, number: int, referred: Collection[str] = ()
+    ) -> None:
+        """referred: columns that foreign keys refer to."""
         self.table = table
         self.relation = relation
+        self.number = number
         self.staged = f'pg_temp."staged_{number}"'
         types = {c.name: c.type_name for c in table.columns}
         self._columns = [c for c in relation.columns if c.name in types]
         self._types = types
         self._position = {c.name: i for i, c in enumerate(relation.columns, 1)}
         self._keys = list(table.key)
+        self._referred = [c for c in table.columns if c.name in referred and not c.key and c.name in self._position]
         self._cache: dict[tuple[Any, ...], bytes] = {}
 
     def text(
-        self, name: str, *, unchanged: bool = False, moves: bool = False, extra: dict[str, str] | None = None
-    ) -> bytes:
-        """A filled template, ready to execute."""
-        at = (name, unchanged, moves, *(extra or {}).items())
+        self, name: str, *, unchanged: bool = False, moves: bool = False, acted: bool = False,
+        extra: dict[str, str] | None = None,
+    ) -> bytes:  # fmt: skip
+        """A filled template, ready to execute. acted: over what foreign keys did, too."""
+        at = (name, unchanged, moves, acted, *(extra or {}).items())
         found = self._cache.get(at)
         if found is None:
-            found = self._cache[at] = self._fill(name, unchanged, moves, extra)
+            chosen = (ACTED if acted else PLAIN) | {"which": "AND NOT f._acted" if acted else ""} | (extra or {})
+            found = self._cache[at] = self._fill(name, unchanged, moves, chosen)
         return found
 
-    def _fill(self, name: str, unchanged: bool, moves: bool, extra: dict[str, str] | None) -> bytes:
-        fields = self._fields(unchanged) | {"moved_keys": ""} | (extra or {})
+    def _fill(self, name: str, unchanged: bool, moves: bool, extra: dict[str, str]) -> bytes:
+        fields = self._fields(unchanged) | {"moved_keys": ""} | extra
         if moves:
             fields["moved_keys"] = _SQL["moved_keys"].format_map(fields)
         return _SQL[name].format_map(fields).encode()
@@ -64,7 +75,7 @@ class TableStatements:
             "held_key": self._key_text("(coalesce(new_values, old_values))[{position}]"),
             "staged_key": self._key_text("coalesce(f._vals[{position}], f.{name}::text)"),
             "row_key": self._key_text("m.{name}::text"),
-            "old_probe": ", ".join(self._cast("_old", c) for c in self._keys),
+            "old_probe": ", ".join(self._cast("_old", c) for c in (*self._keys, *self._referred)),
             "staged_is_row": " AND ".join(f"f.{quote(c.name)} = m.{quote(c.name)}" for c in self._keys),
             "row_is_read": " AND ".join(
                 f"m.{quote(c.name)} = {self._cast('i.new_values', c)}" for c in self._keys
@@ -80,6 +91,19 @@ class TableStatements:
             "assignments": ", ".join(f"{quote(c.name)} = excluded.{quote(c.name)}" for c in self._columns),
             "origin": self._origin() if unchanged else "",
         }
+
+    def image(self, values: str, columns: Iterable[str]) -> str:
+        """SQL for these columns of an image in the inbox as the mirror prints them: text[], or NULL where there is none."""
+        listed = ", ".join(f"({values})[{self._position[c]}]::{self._types[c]}::text" for c in columns)
+        return f"CASE WHEN {values} IS NULL THEN NULL ELSE ARRAY[{listed}]::text[] END"
+
+    def spelled(self, values: str, columns: Iterable[str]) -> str:
+        """SQL for these columns of an image in the inbox as the source wrote them: text[]."""
+        return "ARRAY[" + ", ".join(f"({values})[{self._position[c]}]" for c in columns) + "]::text[]"
+
+    def position(self, column: str) -> int:
+        """The column's place in the inbox's arrays, from 1."""
+        return self._position[column]
 
     def _key_text(self, template: str) -> str:
         """SQL for what agent.model.keys.key_text makes of a key."""

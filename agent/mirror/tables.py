@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import psycopg
@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from agent.errors import SourceError
 from agent.mirror.types import mirror_type
-from agent.model.changes import Column, Relation
+from agent.model.changes import Column, ForeignKey, Relation
 from agent.model.mapping import TableName
 
 _META = "_inc integer NOT NULL, _pos bigint NOT NULL, _phase smallint NOT NULL, _ord bigint NOT NULL, _deleted boolean NOT NULL"
@@ -20,12 +20,16 @@ _META = "_inc integer NOT NULL, _pos bigint NOT NULL, _phase smallint NOT NULL, 
 
 @dataclass(frozen=True, slots=True)
 class MirrorTable:
-    """One mirror table as it stands. Columns in the order of the mirror, typed as the mirror has them."""
+    """One mirror table as it stands. Columns in the order of the mirror, typed as the mirror has them.
+
+    foreign_keys: of the newest shape that was told of.
+    """
 
     stream_id: int
     source: str
     name: TableName
     columns: tuple[Column, ...]
+    foreign_keys: tuple[ForeignKey, ...] = ()
 
     @property
     def rows(self) -> str:
@@ -65,12 +69,14 @@ def quote(name: str) -> str:
 def load_tables(conn: psycopg.Connection[Any], stream_id: int, source: str) -> dict[TableName, MirrorTable]:
     """The mirror tables that exist for a stream."""
     rows = conn.execute(
-        "SELECT schema_name, table_name, columns FROM coexist.mirror_table WHERE stream_id = %s", (stream_id,)
+        "SELECT schema_name, table_name, columns, foreign_keys FROM coexist.mirror_table WHERE stream_id = %s", (stream_id,)
     )
     found = {}
-    for schema, table, columns in rows:
+    for schema, table, columns, keys in rows:
         name = TableName(schema, table)
-        found[name] = MirrorTable(stream_id, source, name, tuple(Column(**c) for c in columns))
+        found[name] = MirrorTable(
+            stream_id, source, name, tuple(Column(**c) for c in columns), tuple(ForeignKey.read(k) for k in keys)
+        )
     return found
 
 
@@ -81,25 +87,28 @@ def ensure_table(
     relation: Relation,
     present: MirrorTable | None,
 ) -> MirrorTable:
-    """Create the table, or add what the source added. Raises SourceError when a captured column changed its type or key."""
+    """Create the table, or add what the source added; its foreign keys are those of the relation.
+
+    Raises SourceError when a captured column changed its type or key.
+    """
     name = TableName(relation.schema, relation.table)
-    wanted = tuple(Column(c.name, mirror_type(c.type_name), c.key, c.not_null) for c in relation.columns)
+    wanted = tuple(replace(c, type_name=mirror_type(c.type_name)) for c in relation.columns)
     if present is None:
-        table = MirrorTable(stream_id, source, name, wanted)
+        table = MirrorTable(stream_id, source, name, wanted, relation.foreign_keys)
         _create(conn, table)
     else:
-        table = _evolve(conn, present, wanted)
+        table = replace(_evolve(conn, present, wanted), foreign_keys=relation.foreign_keys)
         if table == present:
             return present
-    columns = [
-        {"name": c.name, "type_name": c.type_name, "key": c.key, "not_null": c.not_null}
-        for c in table.columns
-    ]
     conn.execute(
-        "INSERT INTO coexist.mirror_table (stream_id, schema_name, table_name, columns) VALUES (%s, %s, %s, %s)"
-        " ON CONFLICT (stream_id, schema_name, table_name) DO UPDATE SET columns = excluded.columns",
-        (stream_id, name.schema, name.table, Jsonb(columns)),
-    )
+        "INSERT INTO coexist.mirror_table (stream_id, schema_name, table_name, columns, foreign_keys)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (stream_id, schema_name, table_name)"
+        " DO UPDATE SET columns = excluded.columns, foreign_keys = excluded.foreign_keys",
+        (
+            stream_id, name.schema, name.table, Jsonb([asdict(c) for c in table.columns]),
+            Jsonb([asdict(k) for k in table.foreign_keys]),
+        ),
+    )  # fmt: skip
     _view(conn, table)
     return table
 
@@ -150,7 +159,10 @@ def _evolve(conn: psycopg.Connection[Any], present: MirrorTable, wanted: tuple[C
             )  # fmt: skip
     for column in added:
         _run(conn, f"ALTER TABLE {present.rows} ADD COLUMN {quote(column.name)} {column.type_name}")
-    return MirrorTable(present.stream_id, present.source, present.name, present.columns + tuple(added))
+    # How a source compares texts may change under it; nothing of what is stored does.
+    collations = {c.name: c.collation for c in wanted}
+    columns = tuple(replace(c, collation=collations.get(c.name, c.collation)) for c in present.columns)
+    return replace(present, columns=columns + tuple(added))
 
 
 def _run(conn: psycopg.Connection[Any], text: str) -> None:

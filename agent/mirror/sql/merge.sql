@@ -1,36 +1,55 @@
 -- Templates: {braces} are filled with quoted names and casts made from the captured schema; values are parameters.
 
 -- name: groups
-SELECT i.relation_id, count(*) FILTER (WHERE i.op NOT IN ('t', 'h')) AS rows, count(*) FILTER (WHERE i.op = 't') AS truncates,
+SELECT i.relation_id, count(*) FILTER (WHERE i.op NOT IN ('t', 'h') AND {captured}) AS rows,
+       count(*) FILTER (WHERE i.op = 't') AS truncates,
        coalesce(max(i.seq) FILTER (WHERE i.op = 't'), 0) AS last_truncate,
        bool_or(i.unchanged IS NOT NULL) AS unchanged,
        bool_or(i.op = 'u' AND i.old_values IS NOT NULL) AS old_keys,
        max(i.txn_no) AS last_txn,
-       count(*) FILTER (WHERE i.op = 'h') AS held
-FROM coexist.inbox i
+       count(*) FILTER (WHERE i.op = 'h') AS held,
+       count(*) FILTER (WHERE NOT {captured}) AS acted
+FROM {changes} i
 WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s
 GROUP BY i.relation_id
+
+-- name: changes_acted
+SELECT stream_id, seq, txn_no, relation_id, op, old_values, new_values, unchanged, true AS captured FROM coexist.inbox
+UNION ALL
+SELECT stream_id, seq, txn_no, relation_id, op, old_values, new_values, unchanged, false FROM pg_temp.coexist_actions
+
+-- name: relation
+SELECT r.ref, r.schema_name, r.table_name, r.columns,
+       (SELECT n.foreign_keys FROM coexist.relation n
+        WHERE n.stream_id = r.stream_id AND n.schema_name = r.schema_name AND n.table_name = r.table_name
+        ORDER BY n.relation_id DESC LIMIT 1)
+FROM coexist.relation r WHERE r.relation_id = %s
+
+-- name: latest_relation
+SELECT max(relation_id) FROM coexist.relation WHERE stream_id = %s AND schema_name = %s AND table_name = %s
 
 -- name: create_staged
 CREATE TEMP TABLE IF NOT EXISTS {staged} (
     {key_columns}, _seq bigint NOT NULL, _txn bigint NOT NULL, _pos bigint NOT NULL, _main boolean NOT NULL, _op "char" NOT NULL,
     _vals text[], _unch smallint[], _n bigint NOT NULL DEFAULT 0, _mixed boolean NOT NULL DEFAULT false, _origin text[],
+    _acted boolean NOT NULL DEFAULT false,
     PRIMARY KEY ({keys})
 )
 
 -- name: stage
 -- _n: captured rows that this one stands for, so that what is folded is counted and not concluded.
 -- _mixed: one of them carries a large value that another did not, so that the mirror may not be the place to find it.
+-- _acted: no captured change, but what a foreign key did.
 -- The position is looked up row by row: a join would be planned once, by what the two tables hold at a quiet moment.
-INSERT INTO {staged} ({keys}, _seq, _txn, _pos, _main, _op, _vals, _unch, _n, _mixed)
+INSERT INTO {staged} ({keys}, _seq, _txn, _pos, _main, _op, _vals, _unch, _acted, _n, _mixed)
 SELECT DISTINCT ON ({keys}) *, count(*) FILTER (WHERE _main) OVER same,
        bool_or(_unch IS NULL) OVER same AND bool_or(_unch IS NOT NULL) OVER same
        OR min(_unch) OVER same IS DISTINCT FROM max(_unch) OVER same
 FROM (
     SELECT {key_casts}, i.seq AS _seq, i.txn_no AS _txn,
            (SELECT t.commit_pos FROM coexist.inbox_txn t WHERE t.stream_id = i.stream_id AND t.txn_no = i.txn_no) AS _pos,
-           true AS _main, i.op AS _op, i.new_values AS _vals, i.unchanged AS _unch
-    FROM coexist.inbox i
+           {captured} AS _main, i.op AS _op, i.new_values AS _vals, i.unchanged AS _unch, NOT {captured} AS _acted
+    FROM {changes} i
     WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
       AND i.op NOT IN ('t', 'h') AND i.seq > %(truncate)s
     {moved_keys}
@@ -40,8 +59,8 @@ FROM (
 UNION ALL
     SELECT {old_key_casts}, i.seq, i.txn_no,
            (SELECT t.commit_pos FROM coexist.inbox_txn t WHERE t.stream_id = i.stream_id AND t.txn_no = i.txn_no),
-           false, 'd', NULL, NULL
-    FROM coexist.inbox i
+           false, 'd', NULL, NULL, NOT {captured}
+    FROM {changes} i
     WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
       AND i.op = 'u' AND i.old_values IS NOT NULL AND i.seq > %(truncate)s
       AND ROW({old_key_texts}) IS DISTINCT FROM ROW({new_key_texts})
@@ -72,7 +91,7 @@ DELETE FROM coexist_events
 INSERT INTO coexist_events (key, seq, prev, op, vals, unch)
 SELECT CASE WHEN i.op = 'd' THEN ARRAY[{old_key_texts}] ELSE ARRAY[{new_key_texts}] END, i.seq,
        CASE WHEN i.old_values IS NULL THEN ARRAY[{new_key_texts}] ELSE ARRAY[{old_key_texts}] END, i.op, i.new_values, i.unchanged
-FROM coexist.inbox i
+FROM {changes} i
 WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
   AND i.op NOT IN ('t', 'h') AND i.seq > %(truncate)s
   AND (%(moves)s OR EXISTS (SELECT 1 FROM {staged} f WHERE {staged_is_new} AND f._mixed OFFSET 0))
@@ -85,7 +104,7 @@ WITH RECURSIVE walk AS (
     SELECT e.key AS own, f._seq AS final, f._seq AS seq, e.prev, f._vals AS vals, f._unch AS unch
     FROM {staged} f CROSS JOIN LATERAL (
         SELECT * FROM coexist_events x WHERE x.key = ARRAY[{staged_new_texts}] AND x.seq = f._seq OFFSET 0) e
-    WHERE f._main AND f._unch IS NOT NULL AND (%(moves)s OR f._mixed)
+    WHERE f._unch IS NOT NULL AND (%(moves)s OR f._mixed)
     UNION ALL
     SELECT w.own, w.final, p.seq, p.prev,
            CASE WHEN w.unch <@ p.unch THEN w.vals ELSE
@@ -98,14 +117,14 @@ WITH RECURSIVE walk AS (
 )
 INSERT INTO {staged} AS f ({keys}, _seq, _txn, _pos, _main, _op, _vals, _unch, _origin)
 SELECT {own_casts}, w.final, 0, 0, true, 'u', w.vals, w.unch, CASE WHEN w.unch IS NULL THEN NULL ELSE w.prev END
-FROM (SELECT DISTINCT ON (final) * FROM walk ORDER BY final, seq) w
+FROM (SELECT DISTINCT ON (final, own) * FROM walk ORDER BY final, own, seq) w
 ON CONFLICT ({keys}) DO UPDATE SET _vals = excluded._vals, _unch = excluded._unch, _origin = excluded._origin
-WHERE f._seq = excluded._seq AND f._main
+WHERE f._seq = excluded._seq AND f._unch IS NOT NULL
 
 -- name: upsert
 INSERT INTO {rows} AS m ({columns}, _inc, _pos, _phase, _ord, _deleted)
 SELECT {casts}, %(inc)s, f._pos, 1, f._seq, false FROM {staged} f {origin}
-WHERE f._op <> 'd' AND (%(inc)s, f._pos) >= ({floor_inc}, {floor_pos})
+WHERE f._op <> 'd' AND (%(inc)s, f._pos) >= ({floor_inc}, {floor_pos}) {which}
 ON CONFLICT ({keys}) DO UPDATE SET {assignments},
     _inc = excluded._inc, _pos = excluded._pos, _phase = excluded._phase, _ord = excluded._ord, _deleted = false
 WHERE (m._inc, m._pos, m._phase, m._ord) < (excluded._inc, excluded._pos, excluded._phase, excluded._ord)
@@ -113,7 +132,7 @@ WHERE (m._inc, m._pos, m._phase, m._ord) < (excluded._inc, excluded._pos, exclud
 -- name: bury
 INSERT INTO {rows} AS m ({keys}, _inc, _pos, _phase, _ord, _deleted)
 SELECT {staged_keys}, %(inc)s, f._pos, 1, f._seq, true FROM {staged} f
-WHERE f._op = 'd' AND f._main = %(main)s
+WHERE f._op = 'd' AND f._main = %(main)s {which}
 ON CONFLICT ({keys}) DO UPDATE SET
     _inc = excluded._inc, _pos = excluded._pos, _phase = excluded._phase, _ord = excluded._ord, _deleted = true
 WHERE (m._inc, m._pos, m._phase, m._ord) < (excluded._inc, excluded._pos, excluded._phase, excluded._ord)
@@ -199,7 +218,7 @@ WHERE x.state = 'open' AND x.stage IN ('copy', 'merge')
 
 -- name: key_changes
 SELECT ARRAY[{old_key_texts}], ARRAY[{new_key_texts}], i.txn_no
-FROM coexist.inbox i
+FROM {changes} i
 WHERE i.stream_id = %(stream)s AND i.seq BETWEEN %(first)s AND %(last)s AND i.relation_id = %(relation)s
   AND i.op = 'u' AND i.old_values IS NOT NULL
   -- What a truncate has taken has not gone anywhere.

@@ -39,6 +39,7 @@ class Seen:
     captured: int = 0
     end: int = 0
     batches: int = 0
+    stands: list[CommitPos] = field(default_factory=list)  # what the store holds after 1, 2, … whole transactions
 
     def add(self, batch: CaptureBatch) -> None:
         self.relations.update({r.ref: r for r in batch.relations})
@@ -52,6 +53,7 @@ class Seen:
         self.captured += batch.captured
         self.end = max(self.end, batch.end_pos)
         self.batches += 1
+        self.stands += [CommitPos(self.end)] * (len(self.complete) - len(self.stands))
 
     def rows(self) -> list[RowChange]:
         return [change for position in self.complete for change in self.transactions[position]]
@@ -62,7 +64,7 @@ class Seen:
 
 
 def snapshot(capture: Capture) -> tuple[Seen, CommitPos]:
-    """Run a snapshot to its end, acknowledge as intake would."""
+    """Run a snapshot to its end, acknowledge as intake would; with the position that the stream goes on from."""
     seen = Seen()
     for batch in capture.snapshot():
         seen.add(batch)
@@ -70,7 +72,7 @@ def snapshot(capture: Capture) -> tuple[Seen, CommitPos]:
         if batch.slices and batch.slices[-1].complete:
             capture.acknowledge(batch.end_pos)
     assert len(seen.complete) == 1
-    return seen, CommitPos(seen.complete[0])
+    return seen, CommitPos(seen.end)
 
 
 def stream_until(

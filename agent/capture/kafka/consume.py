@@ -39,7 +39,7 @@ class TopicReader:
         self._committed_at = 0.0
         settings = {
             **client, "isolation.level": "read_committed", "enable.auto.commit": False, "auto.offset.reset": "error",
-            "enable.partition.eof": False, "error_cb": self._heard, "fetch.wait.max.ms": 100, "log_level": 0,
+            "enable.partition.eof": True, "error_cb": self._heard, "fetch.wait.max.ms": 100, "log_level": 0,
             "queued.max.messages.kbytes": 65_536, "socket.keepalive.enable": True, "reconnect.backoff.max.ms": 2000,
         }  # fmt: skip
         try:
@@ -83,8 +83,9 @@ class TopicReader:
         at = OFFSET_BEGINNING if offset is None else offset
         self._consumer.assign([TopicPartition(self.topic, PARTITION, at)])
 
-    def read(self, seconds: float, most: int = _READ) -> list[Message]:
-        """What has arrived, at most `most` records; waits up to `seconds` for the first.
+    def read(self, seconds: float, most: int = _READ, *, to_end: bool = False) -> list[Message]:
+        """What has arrived, at most `most` records; waits up to `seconds` for the first. to_end: not longer than it takes
+        to know that there is no more now.
 
         Raises StreamBroken, SourceUnavailable.
         """
@@ -92,10 +93,10 @@ class TopicReader:
         while not self._told.is_set():
             first = self._consumer.poll(min(_ATTENTION, max(0.0, until - time.monotonic())))
             if first is not None:
-                found = [first, *self._consumer.consume(most - 1, 0)] if most > 1 else [first]
-                self._refuse_errors(found)
+                found = self._records([first, *self._consumer.consume(most - 1, 0)])
                 self._down = None
-                return found
+                if found or to_end:
+                    return found
             if self._down is not None:
                 raise SourceUnavailable(self._down, where=self._place, remedy="check that the brokers run; it is tried again")
             if time.monotonic() >= until:
@@ -111,11 +112,16 @@ class TopicReader:
             except KafkaException:
                 return
 
-    def _refuse_errors(self, messages: list[Message]) -> None:
+    def _records(self, messages: list[Message]) -> list[Message]:
+        """Without the word that this is the end for now."""
+        found = []
         for message in messages:
             error = message.error()
-            if error is not None:
+            if error is None:
+                found.append(message)
+            elif error.code() != KafkaError._PARTITION_EOF:
                 raise self._translated(error)
+        return found
 
     def _heard(self, error: KafkaError) -> None:
         # Called from within poll. One broker of several may be down without anybody having to know.

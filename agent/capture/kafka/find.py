@@ -33,22 +33,20 @@ class SnapshotSearch:
 
     def starts(self, idle: float) -> Iterator[int | None]:
         """Raises StreamBroken where there is none and the stream goes on without, SourceUnavailable."""
-        low, high = self._reader.watermarks()
+        low, _ = self._reader.watermarks()
         self._reader.seek(max(low, self._after or low))
-        at = low
         while not self._reader.told:
-            messages = self._reader.read(idle)
+            messages = self._reader.read(idle, to_end=True)
             for message in messages:
-                at = (message.offset() or 0) + 1
                 self._look(message)
-            if at >= high - 1 or not messages:
-                # Behind the last record of a topic written in transactions stands one that nobody sees.
-                if self._found is not None:
-                    yield self._found
-                    return
-                if (self._streamed or self._after is not None) and self._started is None:
-                    raise self._none()
-                yield None
+            if messages:
+                continue
+            if self._found is not None:
+                yield self._found
+                return
+            if (self._streamed or self._after is not None) and self._started is None:
+                raise self._none()
+            yield None
 
     def _look(self, message: Message) -> None:
         value = message.value()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pymysql
 
 from agent.capture.kafka.mariadb_dsn import Connection, MariaDbDsn
-from agent.capture.kafka.mariadb_types import ColumnRow, type_name
+from agent.capture.kafka.mariadb_types import ColumnRow, collation, type_name
 from agent.errors import SourceError
 from agent.model.changes import Column, FkAction, ForeignKey, Relation
 from agent.store.queries import queries
@@ -123,7 +123,7 @@ class MariaDbCatalogue:
                 f"column {self.schema}.{table}.{row.name} is of type {row.column_type}, which is not captured",
                 "leave the table out of the mappings, or keep the column in a table of its own",
             )
-        return Column(row.name, kept, bool(row.key), not row.nullable, row.collation or "")
+        return Column(row.name, kept, bool(row.key), not row.nullable, collation(row))
 
     def _foreign_keys(self) -> dict[str, tuple[ForeignKey, ...]]:
         found: dict[str, tuple[ForeignKey, ...]] = {}

@@ -1,166 +1,129 @@
-"""One history, lived by a real PostgreSQL and told by recorded Debezium envelopes."""
+"""One history, lived by real databases and told by every implementation of the capture port."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 import pytest
 
-from agent.model.changes import UNCHANGED, Column, Relation
 from agent.ports import Capture
+from sandbox.stack.kafka import Broker
+from sandbox.stack.mariadb import MariaDb
+from tests.contract.capture.worlds import (
+    CREATE_MARIADB,
+    CREATE_POSTGRES,
+    FILL,
+    LIVE,
+    World,
+    snapshot,
+    transactions,
+)
 from tests.support.capturing import source_at
-from tests.support.debezium_capture import DebeziumCapture, Topic
-from tests.support.debezium_recording import UNAVAILABLE, Recording
+from tests.support.connectors import Connectors
+from tests.support.kafka_sources import kafka_world, mariadb_source, postgres_source
+from tests.support.stack import (
+    broker,
+    connect_environment,
+    connect_worker,
+    connectors,
+    mariadb,
+    mariadb_server,
+    new_mariadb_database,
+    new_topic,
+    stack_directory,
+)
 
-CUSTOMER = ("id", "name", "notes", "credit", "since", "active")
-LINE = ("inv", "no", "text")
-LARGE = "x" * 9000
-BULK = 30
+__all__ = [
+    "broker", "connect_environment", "connect_worker", "connectors", "mariadb", "mariadb_server", "new_mariadb_database",
+    "new_topic", "stack_directory",
+]  # fmt: skip
 
-Told = tuple[str, str, Any, Any]
-
-
-@dataclass
-class World:
-    """A source before and after its changes. `live` makes the changes happen; `transactions` is what must come of them."""
-
-    capture: Callable[..., Capture]
-    live: Callable[[], None]
-    snapshot: list[Told]
-    transactions: list[list[Told]]
-
-
-SNAPSHOT: list[Told] = [
-    ("customer", "r", None, ("1", "Acme", LARGE, "100.50", "2024-02-29", "t")),
-    ("customer", "r", None, ("2", "Bolt", LARGE, None, None, "f")),
-    ("line", "r", None, ("1", "1", "first")),
-]
-TRANSACTIONS: list[list[Told]] = [
-    [
-        ("customer", "c", None, ("3", "Cärl 😀", None, "-0.10", "1969-12-31", "t")),
-        ("line", "c", None, ("3", "1", "")),
-    ],
-    [("customer", "u", None, ("1", "Acme Ltd", UNCHANGED, "100.50", "2024-02-29", "t"))],
-    [("customer", "u", ("2", None, None, None, None, None), ("20", "Bolt", UNCHANGED, None, None, "f"))],
-    [("customer", "d", ("3", None, None, None, None, None), None), ("line", "d", ("3", "1", None), None)],
-    [("line", "t", None, None)],
-    [("line", "c", None, ("9", str(n), f"line {n}")) for n in range(1, BULK + 1)],
-]
+_numbers = itertools.count(5000)
 
 
 @pytest.fixture
 def postgres(new_database: str) -> Iterator[World]:
+    """PostgreSQL's own replication."""
     with source_at(new_database) as source:
-        source.execute(
-            "CREATE TABLE customer (id int PRIMARY KEY, name text NOT NULL, notes text, credit numeric(12,2), since date,"
-            " active boolean)",
-            "ALTER TABLE customer ALTER notes SET STORAGE EXTERNAL",
-            "CREATE TABLE line (inv int, no int, text text, PRIMARY KEY (inv, no))",
-            "INSERT INTO customer VALUES (1, 'Acme', repeat('x', 9000), 100.5, '2024-02-29', true),"
-            " (2, 'Bolt', repeat('x', 9000), NULL, NULL, false)",
-            "INSERT INTO line VALUES (1, 1, 'first')",
-        )
-
-        def live() -> None:
-            with source.sql.transaction():
-                source.execute(
-                    "INSERT INTO customer VALUES (3, 'Cärl 😀', NULL, -0.1, '1969-12-31', true)",
-                    "INSERT INTO line VALUES (3, 1, '')",
-                )
-            source.execute(
-                "UPDATE customer SET name = 'Acme Ltd' WHERE id = 1",
-                "UPDATE customer SET id = 20 WHERE id = 2",
-            )
-            with source.sql.transaction():
-                source.execute("DELETE FROM customer WHERE id = 3", "DELETE FROM line WHERE inv = 3")
-            source.execute(
-                "TRUNCATE line",
-                f"INSERT INTO line SELECT 9, n, 'line ' || n FROM generate_series(1, {BULK}) n",
-            )
+        source.execute(*CREATE_POSTGRES, *_said(FILL, "true", "false"))
 
         def capture(**options: Any) -> Capture:
             return source.capture("customer", "line", **options)
 
-        yield World(capture, live, SNAPSHOT, TRANSACTIONS)
+        live = _postgres_live(source.sql)
+        yield World(capture, live, snapshot("t", "f"), transactions("t", "f", whole=False))
 
 
 @pytest.fixture
-def debezium() -> World:
-    recording = Recording()
-    for number, (told, mark) in enumerate(zip(SNAPSHOT, ("first", "true", "last"), strict=True)):
-        recording.read(told[0], _json(told[0], told[3]), mark)
-        assert number < len(SNAPSHOT)
-    before = len(recording.messages)
-    for txid, told_ones in enumerate(TRANSACTIONS, 770):
-        recording.begin(txid)
-        if txid == 771:
-            recording.message("heartbeat")
-        for table, op, old, new in told_ones:
-            _record(recording, table, op, old, new)
-        recording.end()
-    topic = Topic(recording.messages[:before])
-
-    def live() -> None:
-        topic.publish(recording.messages[before:])
-
-    def capture(**options: Any) -> Capture:
-        return DebeziumCapture(topic, _relations(), **options)
-
-    return World(capture, live, SNAPSHOT, TRANSACTIONS)
+def kafka_postgres(broker: Broker, connectors: Connectors, new_database: str) -> Iterator[World]:
+    """PostgreSQL through Debezium and Kafka."""
+    source = postgres_source(broker.bootstrap, new_database)
+    tables = (("public", "customer"), ("public", "line"))
+    with (
+        psycopg.connect(new_database, autocommit=True) as sql,
+        kafka_world("finance", source, new_database, tables, connectors) as world,
+    ):
+        for statement in (*CREATE_POSTGRES, *_said(FILL, "true", "false")):
+            sql.execute(statement.encode())
+        world.connect()
+        live = _postgres_live(sql)
+        yield World(world.capture, live, snapshot("t", "f"), transactions("t", "f", whole=False))
 
 
-@pytest.fixture(params=["postgres", "debezium"])
+@pytest.fixture
+def kafka_mariadb(
+    broker: Broker, mariadb: MariaDb, connectors: Connectors, new_mariadb_database: str
+) -> Iterator[World]:
+    """MariaDB through Debezium and Kafka."""
+    database = new_mariadb_database
+    source = mariadb_source(broker.bootstrap, mariadb, database, next(_numbers))
+    tables = ((database, "customer"), (database, "line"))
+    dsn = mariadb.dsn(mariadb.connector, database)
+    with (
+        mariadb.connect(database=database) as sql,
+        kafka_world("psa", source, dsn, tables, connectors) as world,
+    ):
+        with sql.cursor() as cursor:
+            for statement in (*CREATE_MARIADB, *_said(FILL, "b'1'", "b'0'")):
+                cursor.execute(statement)
+        world.connect()
+
+        def live() -> None:
+            with sql.cursor() as cursor:
+                for transaction in LIVE:
+                    cursor.execute("BEGIN")
+                    for statement in _said(transaction, "b'1'", "b'0'"):
+                        cursor.execute(statement)
+                    cursor.execute("COMMIT")
+
+        yield World(world.capture, live, snapshot("1", "0"), transactions("1", "0", whole=True))
+
+
+@pytest.fixture(
+    params=[
+        "postgres",
+        pytest.param("kafka_postgres", marks=pytest.mark.stack),
+        pytest.param("kafka_mariadb", marks=pytest.mark.stack),
+    ]
+)
 def world(request: pytest.FixtureRequest) -> World:
     """Each implementation of the port in turn."""
     made: World = request.getfixturevalue(request.param)
     return made
 
 
-def _relations() -> tuple[Relation, ...]:
-    customer = ("integer", "text", "text", "numeric(12,2)", "date", "boolean")
-    return (
-        Relation(
-            1,
-            "public",
-            "customer",
-            tuple(Column(n, t, n == "id") for n, t in zip(CUSTOMER, customer, strict=True)),
-        ),
-        Relation(
-            2, "public", "line", tuple(Column(n, "integer" if n != "text" else n, n != "text") for n in LINE)
-        ),
-    )
+def _said(statements: tuple[str, ...], yes: str, no: str) -> tuple[str, ...]:
+    return tuple(statement.format(yes=yes, no=no) for statement in statements)
 
 
-def _record(recording: Recording, table: str, op: str, old: Any, new: Any) -> None:
-    key = ("id",) if table == "customer" else ("inv", "no")
-    names = CUSTOMER if table == "customer" else LINE
-    gone = {n: v for n, v in _json(table, old).items() if n in key} if old else {}
-    if op == "c":
-        recording.create(table, _json(table, new))
-    elif op == "t":
-        recording.truncate(table)
-    elif op == "d":
-        recording.delete(table, gone, names)
-    elif old:
-        recording.change_key(table, gone, _json(table, new), key)
-    else:
-        recording.update(table, _json(table, new))
+def _postgres_live(sql: psycopg.Connection) -> Callable[[], None]:
+    def live() -> None:
+        for transaction in LIVE:
+            with sql.transaction():
+                for statement in _said(transaction, "true", "false"):
+                    sql.execute(statement.encode())
 
-
-def _json(table: str, row: tuple[Any, ...]) -> dict[str, Any]:
-    """Texts as Debezium's JSON has them: numbers, epoch days, booleans, placeholders."""
-    days = {"2024-02-29": 19_782, "1969-12-31": -1}
-    names = CUSTOMER if table == "customer" else LINE
-    image: dict[str, Any] = {}
-    for name, value in zip(names, row, strict=True):
-        if value is UNCHANGED:
-            image[name] = UNAVAILABLE
-        elif value is None or name in ("name", "notes", "credit", "text"):
-            image[name] = value
-        elif name == "since":
-            image[name] = days[value]
-        else:
-            image[name] = value == "t" if name == "active" else int(value)
-    return image
+    return live

@@ -8,7 +8,7 @@ import pytest
 
 from agent.model.changes import ResumePoint
 from agent.model.ids import CommitPos
-from tests.contract.capture.conftest import BULK, World
+from tests.contract.capture.worlds import BULK, World
 from tests.support.capturing import Seen, snapshot, stream_until
 
 
@@ -21,7 +21,8 @@ def told(seen: Seen) -> list[list[object]]:
 
 
 def whole_stream(world: World) -> tuple[CommitPos, Seen]:
-    capture = world.capture()
+    """In small batches, so that the store would have stood after every transaction."""
+    capture = world.capture(max_slice_rows=1)
     _, position = snapshot(capture)
     world.live()
     seen = stream_until(
@@ -72,7 +73,7 @@ def test_every_row_is_as_wide_as_its_relation_and_relations_are_as_the_catalogue
 
 def test_from_every_position_exactly_the_rest_comes(world: World) -> None:
     position, whole = whole_stream(world)
-    for done, stored in enumerate([position, *whole.complete[:-1]]):
+    for done, stored in enumerate([position, *whole.stands[:-1]]):
         left = len(world.transactions) - done
         rest = stream_until(
             world.capture(), ResumePoint(stored), lambda s, n=left: len(s.complete) == n, ack=False
@@ -86,8 +87,7 @@ def test_a_transaction_that_is_half_in_the_store_continues_at_its_next_row(
     world: World, durable: int
 ) -> None:
     _, whole = whole_stream(world)
-    before, last = whole.complete[-2:]
-    resume = ResumePoint(CommitPos(before), CommitPos(last), durable)
+    resume = ResumePoint(whole.stands[-2], CommitPos(whole.complete[-1]), durable)
     rest = stream_until(world.capture(max_slice_rows=8), resume, lambda s: s.complete, ack=False)
     assert told(rest)[0] == world.transactions[-1][durable:]
     assert rest.captured == BULK - durable

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import agent
-from agent.capture.postgres.settings import CaptureSettings
+from agent.capture.configured import Settings
 from agent.daemon.loop import Stop
 from agent.daemon.wire import STOP, CaptureEnded, Order, failure
 from agent.errors import CoexistError
@@ -33,7 +33,7 @@ class CaptureProcess:
     """`work` is what the supervisor runs: one process, from its order to its end; its errors are raised here."""
 
     def __init__(
-        self, source: str, store_dsn: str, settings: Callable[[], CaptureSettings], stop: Stop, observer: Observer,
+        self, source: str, store_dsn: str, settings: Callable[[], Settings], stop: Stop, observer: Observer,
         loop: Loop, on_rows: Callable[[], None],
     ) -> None:  # fmt: skip
         self._source = source

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import psycopg
 
 from agent import errors
-from agent.capture.postgres.settings import CaptureSettings
+from agent.capture.configured import KINDS, Settings, kind_of
 from agent.errors import CoexistError, Disposition, StoreUnavailable
 
 STOP = b"stop\n"
@@ -26,20 +26,20 @@ class Order:
 
     source: str
     store_dsn: str = field(repr=False)
-    settings: CaptureSettings
+    settings: Settings
     agent: int
 
     def line(self) -> bytes:
         """As it travels."""
-        return json.dumps(asdict(self)).encode() + b"\n"
+        return json.dumps({"kind": kind_of(self.settings), **asdict(self)}).encode() + b"\n"
 
     @classmethod
     def read(cls, line: bytes) -> Order:
         """From a line. Raises ValueError, KeyError, TypeError when it is none."""
         values = json.loads(line)
-        settings = values.pop("settings")
+        kind, settings = values.pop("kind"), values.pop("settings")
         settings["tables"] = tuple((schema, table) for schema, table in settings["tables"])
-        return cls(settings=CaptureSettings(**settings), **values)
+        return cls(settings=KINDS[kind](**settings), **values)
 
 
 class UnexpectedInCapture(Exception):

@@ -6,23 +6,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import psycopg
-
-from agent.capture.postgres import wire
-from agent.capture.postgres.catalogue import Catalogue
+from agent.capture.configured import dialect_of, relations_of
 from agent.errors import MappingError, Problem
 from agent.mapping.compile import compile_mapping
 from agent.mapping.schema import SourceSchema
 from agent.mirror.tables import mirror_schema
 from agent.model.changes import Relation
 from agent.model.mapping import CompiledMapping
-from agent.store.queries import queries
 from canonical.entities import ENTITIES
 from cdc_config.models import Config, MappingConfig
 from cdc_config.problems import did_you_mean
-from cdc_config.secrets import resolve
 
-_SQL = queries("agent.operations", "mappings")
 _OURS = re.compile(
     r"^(key|ref)_"
 )  # outputs for identity and references; every other one is a canonical field
@@ -58,33 +52,32 @@ def check_mappings(config: Config, only: Sequence[str] = ()) -> tuple[MappingRep
         if only and name not in only:
             continue
         if mapping.source not in schemas:
-            schemas[mapping.source] = SourceSchema.from_relations(source_relations(config, mapping.source))
-        found.append(check_mapping(name, mapping, schemas[mapping.source]))
+            schemas[mapping.source] = schema_of(config, mapping.source, source_relations(config, mapping.source))
+        dialect = dialect_of(config.sources[mapping.source])
+        found.append(check_mapping(name, mapping, schemas[mapping.source], dialect))
     return tuple(found)
+
+
+def schema_of(config: Config, source: str, relations: Sequence[Relation]) -> SourceSchema:
+    """What a source's mappings are compiled against. In MariaDB a bare name means the database that one is in."""
+    schemas = {r.schema for r in relations[:1] if dialect_of(config.sources[source]) == "mariadb"}
+    return SourceSchema.from_relations(relations, *schemas)
 
 
 def source_relations(config: Config, source: str) -> tuple[Relation, ...]:
     """Every table that the source has and lets us see."""
-    dsn = resolve(config.sources[source].dsn)
-    try:
-        with wire.connect(dsn) as conn:
-            names = tuple((str(s), str(t)) for s, t in conn.execute(_SQL["source_tables"]).fetchall())
-    except psycopg.Error as error:
-        raise wire.translated(error, dsn) from None
-    catalogue = Catalogue(dsn)
-    try:
-        return tuple(t.relation for t in catalogue.tables(names) if t.relation is not None) if names else ()
-    finally:
-        catalogue.close()
+    return relations_of(config.sources[source])
 
 
-def check_mapping(name: str, mapping: MappingConfig, schema: SourceSchema) -> MappingReport:
+def check_mapping(
+    name: str, mapping: MappingConfig, schema: SourceSchema, dialect: str = "postgres"
+) -> MappingReport:
     """One mapping against one schema."""
     sql = mapping.sql.read_text(encoding="utf-8")
     try:
         compiled = compile_mapping(
             name=name, source=mapping.source, entity=mapping.entity, sql=sql, sql_path=str(mapping.sql), key=mapping.key,
-            dialect="postgres", schema=schema, mirror_schema=mirror_schema(mapping.source),
+            dialect=dialect, schema=schema, mirror_schema=mirror_schema(mapping.source),
             consent_every_root=mapping.consent_every_root,
         )  # fmt: skip
     except MappingError as error:

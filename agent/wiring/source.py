@@ -11,8 +11,7 @@ from typing import Any
 
 import psycopg
 
-from agent.capture.postgres.catalogue import all_tables
-from agent.capture.postgres.settings import CaptureSettings
+from agent.capture.configured import Settings, all_tables, dialect_of, open_capture, settings_of
 from agent.decide.brake import BrakeRules
 from agent.decide.plan import EntityPlan, ReferencePlan, TargetPlan
 from agent.decide.write import Decider
@@ -21,29 +20,31 @@ from agent.derive.deriver import Deriver
 from agent.derive.keys import SourceKeys
 from agent.derive.steps import StepCutter, Watched, own_links
 from agent.derive.tables import MappingTables
-from agent.errors import MappingError, SourceError, SourceUnavailable
+from agent.errors import MappingError, SourceError, SourceUnavailable, StreamBroken
 from agent.identity.ids import entity_id, key_text, net_moves
 from agent.inbox.intake import Intake
 from agent.mapping.compile import compile_mapping
-from agent.mapping.schema import SourceSchema
 from agent.mapping.verify import describe, prepare_all
 from agent.mirror.merge import Mirror
 from agent.mirror.tables import ensure_indexes, ensure_table, mirror_schema
 from agent.model.changes import Relation
 from agent.model.mapping import CompiledMapping, TableName
+from agent.operations.mappings import schema_of
 from agent.wiring.rules import rules_changed
 from canonical.entities import ENTITIES
 from canonical.ownership import compile_ownership
 from cdc_config.loader import load_profile
-from cdc_config.models import Config, MappingConfig, PostgresSource
+from cdc_config.models import Config, MappingConfig
 from cdc_config.profile import Profile
-from cdc_config.secrets import resolve
 
 # One plan for the life of a session, found by keys and never by scanning: a batch must cost the same whatever the mirror holds.
 _SESSION = (
     "SET jit = off", "SET plan_cache_mode = force_generic_plan", "SET enable_hashjoin = off", "SET enable_mergejoin = off",
     "SET enable_seqscan = off", "SET temp_buffers = '32MB'", "SET work_mem = '32MB'", "SET timezone = 'UTC'",
 )  # fmt: skip
+
+
+_PARSED_AS = {"mariadb": "mysql"}  # sqlglot's name for both
 
 
 class SourceFactory:
@@ -59,20 +60,16 @@ class SourceFactory:
         store (`conn`) stands.
         """
         try:
-            with closing(self.capture_settings().open(None)) as capture:
+            with closing(open_capture(self.capture_settings(), None)) as capture:
                 compile_source(self._config, self._source, capture.relations())
                 capture.check(Intake(conn, self._source).state.resume())
-        except SourceUnavailable:
-            return  # a source that is down now is waited for, not refused
+        except (SourceUnavailable, StreamBroken):
+            return  # one that is down now is waited for, and for one that needs a person the others do not wait
 
-    def capture_settings(self) -> CaptureSettings:
+    def capture_settings(self) -> Settings:
         """For a capture of the tables that the mappings read. Raises SourceUnavailable, SourceError, MappingError."""
-        dsn, settings = resolve(self._settings.dsn), self._settings
-        assert isinstance(settings, PostgresSource)
-        return CaptureSettings(
-            dsn, settings.publication, settings.slot, self._tables(dsn), settings.create, settings.max_slice_rows,
-            settings.snapshot_rows_per_second,
-        )  # fmt: skip
+        tables = captured_tables(self._config, self._source, all_tables(self._settings))
+        return settings_of(self._source, self._settings, tables)
 
     def deriver(self, conn: psycopg.Connection[Any], on_commit: Callable[[], None]) -> Deriver:
         """A deriver on `conn`, its mappings compiled against the source's tables as they are now.
@@ -81,7 +78,7 @@ class SourceFactory:
         """
         intake = Intake(conn, self._source)
         try:
-            with closing(self.capture_settings().open(None)) as capture:
+            with closing(open_capture(self.capture_settings(), None)) as capture:
                 relations: Sequence[Relation] = capture.relations()
         except SourceUnavailable:
             relations = intake.relations
@@ -110,9 +107,6 @@ class SourceFactory:
                     where=f"source {self._source}", remedy="`coexist source resnapshot`, which reads every mapped table anew",
                 )  # fmt: skip
 
-    def _tables(self, dsn: str) -> tuple[tuple[str, str], ...]:
-        return captured_tables(self._config, self._source, all_tables(dsn))
-
 
 @dataclass(frozen=True)
 class SourceMappings:
@@ -125,7 +119,8 @@ class SourceMappings:
 
 def compile_source(config: Config, source: str, relations: Sequence[Relation]) -> SourceMappings:
     """Compile every mapping of a source against its captured tables. Raises MappingError with file and line."""
-    schema = SourceSchema.from_relations(relations)
+    dialect = dialect_of(config.sources[source])
+    schema = schema_of(config, source, relations)
     order = {name: n for n, name in enumerate(ENTITIES)}
     mine = sorted(
         ((name, m) for name, m in config.mappings.items() if m.source == source),
@@ -135,7 +130,7 @@ def compile_source(config: Config, source: str, relations: Sequence[Relation]) -
         compile_mapping(
             name=name, source=source, entity=m.entity, sql=Path(m.sql).read_text(encoding="utf-8"), sql_path=str(m.sql),
             key=m.key,
-            dialect="postgres", schema=schema, mirror_schema=mirror_schema(source), consent_every_root=m.consent_every_root,
+            dialect=dialect, schema=schema, mirror_schema=mirror_schema(source), consent_every_root=m.consent_every_root,
         )
         for name, m in mine
     )  # fmt: skip
@@ -149,7 +144,7 @@ def captured_tables(
     wanted: dict[tuple[str, str], None] = {}
     for mapping in config.mappings.values():
         if mapping.source == source:
-            for schema, table in tables_read(Path(mapping.sql)):
+            for schema, table in tables_read(Path(mapping.sql), dialect_of(config.sources[source])):
                 found = [p for p in present if p[1] == table and schema in ("", p[0])]
                 if not found:
                     raise MappingError(
@@ -160,13 +155,13 @@ def captured_tables(
     return tuple(wanted)
 
 
-def tables_read(path: Path) -> list[tuple[str, str]]:
+def tables_read(path: Path, dialect: str = "postgres") -> list[tuple[str, str]]:
     """(schema or "", table) of every table a mapping's text names."""
     import sqlglot
     from sqlglot import exp
 
     try:
-        tree = sqlglot.parse_one(path.read_text(encoding="utf-8"), dialect="postgres")
+        tree = sqlglot.parse_one(path.read_text(encoding="utf-8"), dialect=_PARSED_AS.get(dialect, dialect))
     except sqlglot.ParseError as error:
         first = error.errors[0] if error.errors else {}
         raise MappingError(

@@ -39,7 +39,11 @@ class Database(Protocol):
         ...
 
     def describe(self, table: Table) -> Described | None:
-        """A table as it is now; None when there is none."""
+        """A table as it is now; None when there is none. Refuses one whose changes name no row."""
+        ...
+
+    def shapes(self, tables: Sequence[Table]) -> dict[Table, Described]:
+        """Those of the tables that are there, for looking only: with or without a key."""
         ...
 
     def identity(self) -> tuple[str, int]:
@@ -79,15 +83,20 @@ class PostgresDatabase:
 
     def describe(self, table: Table) -> Described | None:
         """See Database."""
-        found = self._catalogue.tables((table,))[0]
-        if found.relation is None:
-            return None
-        if not found.has_key:
+        found = self.shapes([table]).get(table)
+        if found is not None and not found.relation.key_indexes:
             raise SourceError(
                 f"table {'.'.join(table)} has no primary key that its replica identity could use", where=self.place,
                 remedy="add a primary key, or a unique index over NOT NULL columns and REPLICA IDENTITY USING INDEX",
             )  # fmt: skip
-        return Described(found.relation, found.identity == "f")
+        return found
+
+    def shapes(self, tables: Sequence[Table]) -> dict[Table, Described]:
+        """See Database."""
+        found = self._catalogue.tables(tuple(tables)) if tables else ()
+        return {
+            (t.schema, t.table): Described(t.relation, t.identity == "f") for t in found if t.relation is not None
+        }
 
     def identity(self) -> tuple[str, int]:
         """See Database."""
@@ -134,14 +143,18 @@ class MariaDbDatabase:
 
     def describe(self, table: Table) -> Described | None:
         """See Database."""
-        if table not in self._catalogue.all_tables():
-            return None
-        relation = self._catalogue.relations([table])[0]
-        if not relation.key_indexes:
+        found = self.shapes([table]).get(table)
+        if found is not None and not found.relation.key_indexes:
             raise SourceError(
                 f"table {'.'.join(table)} has no primary key", where=self.place, remedy="add one: its changes name no row"
             )
-        return Described(relation, True)
+        return found
+
+    def shapes(self, tables: Sequence[Table]) -> dict[Table, Described]:
+        """See Database."""
+        there = frozenset(self._catalogue.all_tables())
+        found = self._catalogue.relations([table for table in tables if table in there])
+        return {(r.schema, r.table): Described(r, True) for r in found}
 
     def identity(self) -> tuple[str, int]:
         """See Database."""

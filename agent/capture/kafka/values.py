@@ -38,7 +38,10 @@ _TRACES = (UNAVAILABLE.encode(), UNAVAILABLE_BYTES.rstrip("=").encode(), b"[95,9
 
 _MODIFIED = re.compile(r"^([a-z\" ]+?)\s*\((\d+)[^)]*\)(.*)$")
 # Debezium tells these as structures or not at all, or loses something (the length of a bit string).
-_REFUSED = frozenset({"point", "line", "lseg", "box", "path", "polygon", "circle", "bit varying", "pg_lsn", "txid_snapshot"})
+UNCAPTURED = "uncaptured"  # stands for the type of a column that the mirror has no type for
+_REFUSED = frozenset({
+    UNCAPTURED, "point", "line", "lseg", "box", "path", "polygon", "circle", "bit varying", "pg_lsn", "txid_snapshot",
+})
 
 
 def captured(column: Column) -> bool:

@@ -12,8 +12,8 @@ from sqlglot import exp
 
 @dataclass(frozen=True)
 class Allowed:
-    """One dialect's list. functions: names sqlglot has no node for. list_functions: aggregates that make lists.
-    formats: the only format texts of to_char and to_date."""
+    """One dialect's list. parser: what sqlglot calls it. functions: names sqlglot has no node for. list_functions: aggregates
+    that make lists. formats: the only format texts of to_char and to_date."""
 
     nodes: frozenset[type[exp.Expr]]
     functions: frozenset[str]
@@ -21,6 +21,7 @@ class Allowed:
     types: frozenset[str]
     extract: frozenset[str]
     formats: frozenset[str]
+    parser: str = "postgres"
 
 
 _STRUCTURE: tuple[type[exp.Expr], ...] = (
@@ -56,7 +57,28 @@ POSTGRES = Allowed(
                        "YYYY-MM-DD HH24:MI:SS"}),
 )  # fmt: skip
 
-DIALECTS: dict[str, Allowed] = {"postgres": POSTGRES}
+# What passes here is only looked at: agent.mapping.mariadb has a rule for each, or refuses it.
+MARIADB = Allowed(
+    nodes=frozenset(
+        {*_STRUCTURE, *_OPERATORS, exp.IntDiv, exp.Collate, exp.DateAdd, exp.DateSub, exp.TsOrDsToDate, exp.TsOrDsToTimestamp,
+         exp.Year, exp.Month, exp.Day, exp.DayOfMonth, exp.Trim, exp.Upper, exp.Lower, exp.Concat, exp.ConcatWs,
+         exp.Substring, exp.Replace, exp.Pad, exp.Left, exp.Right, exp.Length, exp.Abs, exp.Round, exp.Floor, exp.Ceil,
+         exp.Trunc, exp.Sign, exp.Greatest, exp.Least, exp.TimeToStr, exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg,
+         exp.Distinct, exp.GroupConcat, exp.JSONObject, exp.JSONKeyValue}
+        - {exp.DPipe, exp.NullSafeNEQ}
+    ),
+    functions=frozenset({"json_array", "json_arrayagg"}),
+    list_functions=frozenset({"json_arrayagg"}),
+    types=frozenset({"CHAR", "BIGINT", "INT", "DECIMAL", "DATE", "BINARY"}),
+    extract=frozenset(),
+    formats=frozenset(
+        {"%Y-%m-%d", "%Y%m%d", "%Y-%m", "%Y%m", "%Y", "%m", "%d", "%d.%m.%Y", "%H:%i:%s", "%T", "%Y-%m-%d %H:%i:%s",
+         "%Y-%m-%d %T"}
+    ),
+    parser="mysql",
+)  # fmt: skip
+
+DIALECTS: dict[str, Allowed] = {"postgres": POSTGRES, "mariadb": MARIADB}
 
 LIST_AGGREGATES = (exp.JSONArrayAgg, exp.GroupConcat, exp.ArrayAgg)
 AGGREGATES = (exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalAnd, exp.LogicalOr, *LIST_AGGREGATES)

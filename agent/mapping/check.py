@@ -91,10 +91,10 @@ class Checker:
             self.problems.refuse("ORDER BY only stands inside a list aggregate", "leave it out", node)
         if isinstance(node, exp.DataType) and node.this.value not in self.allowed.types:
             self.problems.refuse(
-                f"a cast to {node.sql(self.dialect)} is not supported",
+                f"a cast to {node.sql(self.allowed.parser)} is not supported",
                 "cast to a supported type",
                 node,
-                node.sql(self.dialect),
+                node.sql(self.allowed.parser),
             )
         if isinstance(node, exp.Extract) and node.this.name.upper() not in self.allowed.extract:
             self.problems.refuse(f"EXTRACT of {node.this.name} is not supported", "use another field", node)
@@ -103,7 +103,7 @@ class Checker:
 
     def _format(self, node: exp.Expr) -> None:
         literals = list(exp.func("f", node.args["format"]).find_all(exp.Literal))
-        text = node.sql(self.dialect).rsplit("'", 2)[-2] if literals else ""
+        text = node.sql(self.allowed.parser).rsplit("'", 2)[-2] if literals else ""
         if text not in self.allowed.formats:
             self.problems.refuse(
                 f"the format {text!r} is not supported", "use ISO forms such as 'YYYY-MM-DD'", node
@@ -126,7 +126,7 @@ class Checker:
         if isinstance(node, exp.Anonymous):
             return node.name.lower()
         if isinstance(node, exp.Func):
-            return node.sql(self.dialect).split("(")[0].split(" ")[0].lower()
+            return node.sql(self.allowed.parser).split("(")[0].split(" ")[0].lower()
         return node.key.upper()
 
 

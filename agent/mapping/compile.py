@@ -8,11 +8,11 @@ from typing import NoReturn
 from sqlglot import exp
 
 from agent.errors import MappingError
-from agent.mapping import lineage
+from agent.mapping import lineage, mariadb
 from agent.mapping.affected import AffectedBuilder, Reach
 from agent.mapping.allow import DIALECTS
 from agent.mapping.emit import Emitter
-from agent.mapping.evaluate import evaluate, view
+from agent.mapping.evaluate import evaluate, view, whole
 from agent.mapping.ir import Query, Source
 from agent.mapping.normalise import reduce_outer_joins
 from agent.mapping.paths import leaves
@@ -44,6 +44,8 @@ def compile_mapping(
     _check_text(sql, dialect, problems)
     resolver = Resolver(schema, dialect, problems)
     query = resolver.resolve(sql)
+    if dialect == "mariadb":
+        mariadb.translate(query, problems)
     check_types(query, problems)
     reduce_outer_joins(query)
     root, columns = _Key(query, key, problems).find()
@@ -61,7 +63,7 @@ def compile_mapping(
         key=tuple(KeyColumn(o, c, root.table.column(c).type_name) for o, c in columns),  # type: ignore[union-attr]
         outputs=lineage.outputs(query),
         leaves=found,
-        view_sql=view(sql, resolver.tables, mirror_schema),
+        view_sql=view(sql, resolver.tables, mirror_schema) if dialect == "postgres" else _text(whole(query, mirror_schema)),
         evaluate_sql=_text(evaluated),
         read_columns=lineage.read_columns(query),
         required_indexes=tuple(
@@ -77,6 +79,8 @@ def _check_text(sql: str, dialect: str, problems: Problems) -> None:
         problems.refuse(
             f"dialect {dialect} is not supported yet", f"supported: {', '.join(sorted(DIALECTS))}"
         )
+    if dialect == "mariadb":
+        mariadb.check_text(sql, problems)
     for placeholder in (CHANGED, KEYS):
         if placeholder in sql:
             problems.refuse(
@@ -198,6 +202,8 @@ def _version(sql: str, dialect: str, schema: SourceSchema, query: Query) -> str:
             digest.update(
                 f"\0{table}\0{column.name}\0{column.type_name}\0{column.key}\0{column.not_null}".encode()
             )
+            if column.collation:
+                digest.update(f"\0{column.collation}".encode())
     return digest.hexdigest()[:16]
 
 

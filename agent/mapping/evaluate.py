@@ -34,6 +34,11 @@ def evaluate(query: Query, root: Source, key: list[tuple[str, str]], emitter: Em
     return select
 
 
+def whole(query: Query, mirror_schema: str) -> exp.Select:
+    """The view from the compiler's own form: for a text that is not PostgreSQL's."""
+    return Emitter(query, mirror_schema).select(query.root, [], set())
+
+
 def view(sql: str, tables: list[tuple[Source, exp.Table]], mirror_schema: str) -> str:
     """The text as written, each captured table's name replaced by the mirror's: no other character changes."""
     edits: dict[int, Edit] = {}

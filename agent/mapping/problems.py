@@ -21,8 +21,14 @@ class Problems:
         self, what: str, remedy: str, node: exp.Expr | None = None, text: str | None = None
     ) -> NoReturn:
         """Raise, at the line of `node`, else at the first occurrence of `text`, else at the file."""
+        raise self.error(what, remedy, node, text)
+
+    def error(
+        self, what: str, remedy: str, node: exp.Expr | None = None, text: str | None = None
+    ) -> MappingError:
+        """The error that `refuse` raises."""
         line = _line_of(node) or self._line_of_text(text) or _line_above(node)
-        raise MappingError(what, where=f"{self.path}:{line}" if line else self.path, remedy=remedy)
+        return MappingError(what, where=f"{self.path}:{line}" if line else self.path, remedy=remedy)
 
     def _line_of_text(self, text: str | None) -> int | None:
         found = re.search(rf"\b{re.escape(text)}\b", self.sql, re.IGNORECASE) if text else None

@@ -50,6 +50,7 @@ class Resolver:
         self.dialect = dialect
         self.problems = problems
         self.checker = Checker(dialect, problems)
+        self.parser = self.checker.allowed.parser
         self.blocks: dict[str, Block] = {}
         self.aliases: set[str] = set()
         self.tables: list[tuple[Source, exp.Table]] = []
@@ -58,7 +59,7 @@ class Resolver:
     def resolve(self, sql: str) -> Query:
         """The whole text."""
         try:
-            statements = sqlglot.parse(sql, read=self.dialect)
+            statements = sqlglot.parse(sql, read=self.parser)
         except SqlglotError as error:
             detail = error.errors[0] if getattr(error, "errors", None) else {}  # type: ignore[attr-defined]
             line = f":{detail['line']}" if detail.get("line") else ""
@@ -159,7 +160,7 @@ class Resolver:
                 name = rename[number]
             if not name and must_be_named:
                 self.problems.refuse(
-                    f"output {number + 1} has no name ({item.sql(self.dialect)})", "add AS <name>", item
+                    f"output {number + 1} has no name ({item.sql(self.parser)})", "add AS <name>", item
                 )
             name = name or f"_{number + 1}"
             if name in block.outputs and must_be_named:
@@ -222,7 +223,7 @@ class Resolver:
     def _table(self, node: exp.Table, scope: _Scope) -> tuple[str, Source]:
         if not isinstance(node.this, exp.Identifier):
             self.problems.refuse(
-                f"{node.this.sql(self.dialect)} in FROM is not a captured table",
+                f"{node.this.sql(self.parser)} in FROM is not a captured table",
                 "join captured tables only",
                 node,
             )
@@ -328,9 +329,13 @@ class Resolver:
     def _column(self, node: exp.Column, scope: _Scope) -> exp.Expr:
         if node.args.get("db") or isinstance(node.this, exp.Star):
             self.problems.refuse(
-                f"{node.sql(self.dialect)}: columns are named alias.column", "give the table an alias", node
+                f"{node.sql(self.parser)}: columns are named alias.column", "give the table an alias", node
             )
         name, qualifier = self._name(node.this), self._name(node.args.get("table"))
+        if not qualifier and self.dialect == "mariadb":
+            self.problems.refuse(
+                f"{name} could be a column or an output, by rules of MariaDB's own", "put the table's alias before it", node
+            )
         level: _Scope | None = scope
         seen: list[str] = []
         while level is not None:
@@ -359,11 +364,12 @@ class Resolver:
         )
 
     def _name(self, identifier: exp.Expr | None) -> str:
-        """An identifier as the catalogue has it: PostgreSQL folds what is not quoted to lower case."""
+        """An identifier as the catalogue has it: PostgreSQL folds what is not quoted to lower case; of MariaDB's, the exact
+        spelling is asked for."""
         if identifier is None:
             return ""
         text: str = identifier.name
-        return text if identifier.args.get("quoted") else text.lower()
+        return text if identifier.args.get("quoted") or self.dialect == "mariadb" else text.lower()
 
 
 def _derived_scope(scope: _Scope) -> _Scope:

@@ -31,7 +31,8 @@ Op = Literal["c", "u", "d", "t", "r"]  # create, update, delete, truncate, read 
 class Column:
     """One column of a captured table. `type_name` is PostgreSQL's format_type() text.
 
-    collation: how the source compares the column's texts, where it has more than one way; "": it does not say.
+    collation: how the source compares and prints the column, where it has more than one way (MariaDB:
+    agent.capture.kafka.mariadb_types.collation); "": it does not say.
     """
 
     name: str

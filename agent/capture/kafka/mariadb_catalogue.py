@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import pymysql
 
 from agent.capture.kafka.mariadb_dsn import Connection, MariaDbDsn
+from agent.capture.kafka.mariadb_keys import foreign_keys
 from agent.capture.kafka.mariadb_types import ColumnRow, collation, type_name
+from agent.capture.kafka.values import UNCAPTURED
 from agent.errors import SourceError
-from agent.model.changes import Column, FkAction, ForeignKey, Relation
+from agent.model.changes import Column, ForeignKey, Relation
 from agent.store.queries import queries
 
 _SQL = queries("agent.capture.kafka", "mariadb")
-_ACTIONS: dict[str, FkAction] = {"CASCADE": "cascade", "SET NULL": "set null"}
 _SETTINGS = {
     "log_bin": ("ON", "the binary log is off", "start the server with --log-bin"),
     "binlog_format": ("ROW", "binlog_format is {0}, not of rows", "SET GLOBAL binlog_format = ROW, and in my.cnf"),
@@ -63,12 +64,11 @@ class MariaDbCatalogue:
     def relations(self, tables: Iterable[tuple[str, str]] | None = None) -> tuple[Relation, ...]:
         """The wanted tables (default: all) in their order, each with those of its foreign keys that act on it.
 
-        Raises SourceError for a table that is not there and for a column whose type is not captured.
+        A column whose type is not captured has UNCAPTURED for it. Raises SourceError for a table that is not there.
         """
         rows = self._ask("columns", schema=self.schema)
         columns = {table: list(group) for table, group in groupby(rows, key=lambda row: str(row[0]))}
         wanted = [(self.schema, table) for table in columns] if tables is None else list(tables)
-        foreign = self._foreign_keys()
         found = []
         for schema, table in wanted:
             if schema != self.schema or table not in columns:
@@ -76,8 +76,8 @@ class MariaDbCatalogue:
                     f"there is no table {schema}.{table}, or our user may not see it",
                     "correct the name, or grant the user SELECT on it",
                 )
-            shape = tuple(self._column(table, ColumnRow(*row[1:])) for row in columns[table])
-            found.append(Relation(reference(schema, table), schema, table, shape, foreign.get(table, ())))
+            shape = tuple(_column(ColumnRow(*row[1:])) for row in columns[table])
+            found.append(Relation(reference(schema, table), schema, table, shape, self._foreign_keys(table)))
         return tuple(found)
 
     def incarnation(self) -> str:
@@ -116,28 +116,11 @@ class MariaDbCatalogue:
                 f"let a DBA run: GRANT {', '.join(missing)} ON *.* TO the user",
             )
 
-    def _column(self, table: str, row: ColumnRow) -> Column:
-        kept = type_name(row)
-        if kept is None:
-            raise self._refuse(
-                f"column {self.schema}.{table}.{row.name} is of type {row.column_type}, which is not captured",
-                "leave the table out of the mappings, or keep the column in a table of its own",
-            )
-        return Column(row.name, kept, bool(row.key), not row.nullable, collation(row))
-
-    def _foreign_keys(self) -> dict[str, tuple[ForeignKey, ...]]:
-        found: dict[str, tuple[ForeignKey, ...]] = {}
-        rows = self._ask("foreign_keys", schema=self.schema)
-        for (table, _), group in groupby(rows, key=lambda row: (str(row[0]), row[1])):
-            parts = list(group)
-            _, _, _, schema, parent, _, on_delete, on_update = parts[0]
-            key = ForeignKey(
-                tuple(p[2] for p in parts), schema, parent, tuple(p[5] for p in parts),
-                _ACTIONS.get(on_delete, "none"), _ACTIONS.get(on_update, "none"),
-            )  # fmt: skip
-            if (key.on_delete, key.on_update) != ("none", "none"):
-                found[table] = (*found.get(table, ()), key)
-        return found
+    def _foreign_keys(self, table: str) -> tuple[ForeignKey, ...]:
+        # information_schema shows foreign keys only to who may do more than SELECT, and to others nothing at all.
+        name = ".".join("`" + part.replace("`", "``") + "`" for part in (self.schema, table))
+        text = str(self._run(f"SHOW CREATE TABLE {name}")[0][1])
+        return tuple(k for k in foreign_keys(text, self.schema) if (k.on_delete, k.on_update) != ("none", "none"))
 
     def _settings(self) -> dict[str, str]:
         return {str(name): str(value) for name, value in self._ask("settings")}
@@ -154,13 +137,16 @@ class MariaDbCatalogue:
             ) from None
 
     def _ask(self, name: str, **parameters: str) -> list[tuple[Any, ...]]:
+        return self._run(_SQL[name], parameters or None)
+
+    def _run(self, statement: str, parameters: dict[str, str] | None = None) -> list[tuple[Any, ...]]:
         for again in (True, False):
             fresh = self._conn is None
             if self._conn is None:
                 self._conn = self.dsn.connect()
             try:
                 with self._conn.cursor() as cursor:
-                    cursor.execute(_SQL[name], parameters or None)
+                    cursor.execute(statement, parameters)
                     return list(cursor.fetchall())
             except (pymysql.Error, OSError) as error:
                 self.close()
@@ -172,6 +158,10 @@ class MariaDbCatalogue:
 
     def _refuse(self, what: str, remedy: str) -> SourceError:
         return SourceError(what, where=self.dsn.place, remedy=remedy)
+
+
+def _column(row: ColumnRow) -> Column:
+    return Column(row.name, type_name(row) or UNCAPTURED, bool(row.key), not row.nullable, collation(row))
 
 
 def reference(schema: str, table: str) -> int:

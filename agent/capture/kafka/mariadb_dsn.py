@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 else:
     Connection = pymysql.connections.Connection
 
+_SESSION = "SET SESSION tx_read_only = 1, SESSION sql_mode = '', SESSION sql_quote_show_create = 1"
 _FORM = "write mysql://user:password@host:port/database, special characters as %XX"
 # The server's and the client's codes for "not now": too many connections, shutting down, killed, timed out, gone, lost.
 _NOT_NOW = {1040, 1053, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1226, 1317, 1927, 2002, 2003, 2006, 2013, 2055}
@@ -63,7 +64,7 @@ class MariaDbDsn:
             return pymysql.connect(
                 host=self.host, port=self.port, user=self.user, password=self.password, database=self.database,
                 charset="utf8mb4", autocommit=True, connect_timeout=10, read_timeout=60, write_timeout=60,
-                init_command="SET SESSION TRANSACTION READ ONLY", **tls,
+                init_command=_SESSION, **tls,
             )  # fmt: skip
         except (pymysql.Error, OSError) as error:
             # Refused or not there: both may be mended while we wait.

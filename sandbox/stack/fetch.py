@@ -106,7 +106,9 @@ def _fetch(kit: Kit, base: Path) -> None:
         _copy(mvn, LISTS[1], fresh / "agents")
         for archive in (fresh / "agents").glob("*.tar.gz"):
             with tarfile.open(archive) as packed:  # each holds one folder, named like the connector
-                packed.extractall(fresh / "plugins", filter="data")
+                # Set here because Python 3.11.3 and older know no argument for it.
+                packed.extraction_filter = getattr(tarfile, "data_filter", None)
+                packed.extractall(fresh / "plugins")
             archive.unlink()
         sizes = {str(path.relative_to(fresh)): path.stat().st_size for path in fresh.rglob("*") if path.is_file()}
         (fresh / _MANIFEST).write_text(json.dumps(sizes, indent=0, sort_keys=True))

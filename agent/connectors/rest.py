@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from agent.connectors.state import ConnectorState, FieldError, read_errors, read_state
+from agent.connectors.state import UNASSIGNED, ConnectorState, FieldError, read_errors, read_state
 from agent.errors import SourceError, SourceUnavailable
 from cdc_config.models import ConnectWorker
 from cdc_config.secrets import redact, resolve
@@ -56,7 +56,10 @@ class Connect:
     def status(self, name: str) -> ConnectorState | None:
         """What the worker says of a connector; None: it knows of none."""
         answer = self._ask("GET", f"/connectors/{quote(name, safe='')}/status", absent=None)
-        return None if answer is None else self._understood(read_state, answer)
+        if answer is None:
+            # One that was made just now has a configuration before it has a status.
+            return None if self.config(name) is None else ConnectorState(name, UNASSIGNED, "")
+        return self._understood(read_state, answer)
 
     def config(self, name: str) -> dict[str, str] | None:
         """The configuration it has, references unresolved; None: there is no such connector."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-RUNNING, FAILED, PAUSED, STOPPED = "RUNNING", "FAILED", "PAUSED", "STOPPED"
+RUNNING, FAILED, PAUSED, STOPPED, UNASSIGNED = "RUNNING", "FAILED", "PAUSED", "STOPPED", "UNASSIGNED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,7 @@ class Broker(Server):
         java.write_properties(properties, self.settings())
         if (self.directory / "data" / "meta.properties").exists():
             return
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ["format", "-t", cluster, "-c", str(properties), "--standalone"]
+        arguments = ["format", "-t", cluster_id(uuid.uuid4().bytes), "-c", str(properties), "--standalone"]
         formatted = subprocess.run(
             java.command(fetch(), "kafka.tools.StorageTool", arguments, heap=self._heap),
             capture_output=True, text=True, timeout=_FORMAT_SECONDS, cwd=self.directory,
@@ -106,3 +105,8 @@ class Broker(Server):
             return bool(self.admin().list_topics(timeout=2).brokers)
         except KafkaException:
             return False
+
+
+def cluster_id(random: bytes) -> str:
+    """Kafka's way to write 16 bytes. The first bit is cleared: else one in 64 begins with a dash, which is read as an option."""
+    return base64.urlsafe_b64encode(bytes([random[0] & 0x7F]) + random[1:]).decode().rstrip("=")

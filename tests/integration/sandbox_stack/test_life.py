@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Producer
 
 from sandbox.stack.errors import StackError
-from sandbox.stack.kafka import Broker
+from sandbox.stack.kafka import Broker, cluster_id
 from sandbox.stack.mariadb import MariaDb
 from sandbox.stack.postgres import Postgres
 from sandbox.stack.process import Server
@@ -182,3 +182,8 @@ def test_mariadb_leaves_no_user_without_a_password(mariadb: MariaDb) -> None:
 
 def test_passwords_are_in_no_repr(mariadb: MariaDb) -> None:
     assert mariadb.owner.password not in repr(mariadb.owner) + repr(mariadb)
+
+
+def test_no_cluster_id_looks_like_an_option() -> None:
+    made = [cluster_id(bytes([first]) + bytes(15)) for first in range(256)]
+    assert all(len(each) == 22 and not each.startswith("-") for each in made)

@@ -1,70 +1,37 @@
-"""Activity on a loaded book: several connections with open transactions side by side, the same per seed.
-
-One activity at a time may work on a book: what it touches is reserved in memory, not in the database. One that lost its
-connection is thrown away; a new one reads the book as it stands.
-"""
+"""Activity on a loaded book: see sandbox.users; here over psycopg."""
 
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from random import Random
-from types import TracebackType
+from collections.abc import Iterable, Mapping
 
 import psycopg
 
-from sandbox.legacy.model import Book, Scenario
+from sandbox.legacy.model import Book
 from sandbox.legacy.operations import OPERATIONS
+from sandbox.planning import Statement
+from sandbox.users import Step as Step
+from sandbox.users import Totals as Totals
+from sandbox.users import Users
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One transaction that ended: what it was, how many rows it changed, and whether it was committed."""
+class _Session:
+    def __init__(self, dsn: str) -> None:
+        self._conn = psycopg.connect(dsn)
+        self.commit, self.rollback = self._conn.commit, self._conn.rollback
 
-    operation: str
-    rows: int
-    committed: bool
+    def execute(self, statement: Statement) -> int:
+        """Run it in the open transaction."""
+        return self._conn.execute(statement.sql, statement.parameters).rowcount
 
-
-@dataclass(slots=True)
-class Totals:
-    """What a run did."""
-
-    committed: int = 0
-    rolled_back: int = 0
-    rows: int = 0
-    operations: dict[str, int] = field(default_factory=dict)
-
-    def add(self, step: Step) -> None:
-        """Count one transaction; rows count when they were committed."""
-        self.operations[step.operation] = self.operations.get(step.operation, 0) + 1
-        if step.committed:
-            self.committed += 1
-            self.rows += step.rows
-        else:
-            self.rolled_back += 1
+    def close(self) -> None:
+        """Release it, also where the server is gone."""
+        with contextlib.suppress(psycopg.Error):
+            self._conn.close()
 
 
-@dataclass(slots=True)
-class _Lane:
-    """One connection and what it is in the middle of."""
-
-    conn: psycopg.Connection
-    scenario: Scenario | None = None
-    transaction: int = 0
-    statement: int = 0
-    rows: int = 0
-
-
-class Activity:
-    """Users of the old system at work.
-
-    weights: operation name → weight, replacing the usual ones (others are 0); a collection of names takes
-    their usual
-    weight, or 1. rolled_back: share of scenarios whose transactions are all rolled back.
-    """
+class Activity(Users[Book]):
+    """Users of the old system at work. weights and rolled_back: as in Users."""
 
     def __init__(
         self,
@@ -76,117 +43,10 @@ class Activity:
         rolled_back: float = 0.03,
         working_set: int = 2000,
     ) -> None:
-        self._rng = Random(seed)
-        self._names, self._weights = _chosen(weights)
-        self._rolled_back = rolled_back
         with psycopg.connect(dsn, autocommit=True) as conn:
-            self.book = Book.read(conn, seed, working_set)
-        self._lanes = [_Lane(psycopg.connect(dsn)) for _ in range(connections)]
-        self.totals = Totals()
+            book = Book.read(conn, seed, working_set)
+        sessions = (_Session(dsn) for _ in range(connections))
+        super().__init__(book, sessions, OPERATIONS, seed=seed, weights=weights, rolled_back=rolled_back)
 
     def __enter__(self) -> Activity:
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.finish()
-        self.close()
-
-    def step(self) -> Step:
-        """Work until one transaction ends; others may stay open, half done, on other connections."""
-        while True:
-            lane = self._lanes[self._rng.randrange(len(self._lanes))]
-            if lane.scenario is None:
-                self._begin(lane)
-            ended = self._work(lane, self._rng.randint(1, 3))
-            if ended is not None:
-                return ended
-
-    def finish(self) -> Totals:
-        """End every scenario that is under way; afterwards nothing is open."""
-        for lane in self._lanes:
-            while lane.scenario is not None:
-                self._work(lane, 1000)
-        return self.totals
-
-    def steps(self, count: int) -> Totals:
-        """`count` transactions, then `finish`."""
-        for _ in range(count):
-            self.step()
-        return self.finish()
-
-    def run(self, rate: float, seconds: float, stop: Callable[[], bool] = lambda: False) -> Totals:
-        """About `rate` transactions per second for `seconds` or until `stop`, then `finish`.
-
-        Less when the database is slower. `totals` may be read meanwhile, from another thread too.
-        """
-        begin = time.monotonic()
-        done = 0
-        while (now := time.monotonic() - begin) < seconds and not stop():
-            if done < rate * now:
-                self.step()
-                done += 1
-            else:
-                time.sleep(min((done + 1) / rate - now, 0.05))
-        return self.finish()
-
-    def close(self) -> None:
-        """Close the connections; open transactions are rolled back."""
-        for lane in self._lanes:
-            with contextlib.suppress(psycopg.Error):
-                lane.conn.close()
-
-    def _begin(self, lane: _Lane) -> None:
-        for _ in range(1000):
-            name = self._rng.choices(self._names, self._weights)[0]
-            scenario = OPERATIONS[name][0](self.book, self._rng)
-            if scenario is not None:
-                break
-        else:
-            raise RuntimeError("no operation fits this book: " + ", ".join(self._names))
-        if self._rng.random() < self._rolled_back:
-            # In one piece: a later transaction would miss what an earlier one did not leave behind.
-            scenario.rolled_back = True
-            scenario.transactions = [[s for transaction in scenario.transactions for s in transaction]]
-        self.book.busy |= scenario.touches
-        lane.scenario, lane.transaction, lane.statement, lane.rows = scenario, 0, 0, 0
-
-    def _work(self, lane: _Lane, statements: int) -> Step | None:
-        scenario = lane.scenario
-        if scenario is None:
-            return None
-        todo = scenario.transactions[lane.transaction]
-        for statement in todo[lane.statement : lane.statement + statements]:
-            lane.rows += max(lane.conn.execute(statement.sql, statement.parameters).rowcount, 0)
-        lane.statement += statements
-        return self._end(lane, scenario) if lane.statement >= len(todo) else None
-
-    def _end(self, lane: _Lane, scenario: Scenario) -> Step:
-        if scenario.rolled_back:
-            lane.conn.rollback()
-        else:
-            lane.conn.commit()
-        step = Step(scenario.name, lane.rows, not scenario.rolled_back)
-        lane.transaction, lane.statement, lane.rows = lane.transaction + 1, 0, 0
-        if lane.transaction == len(scenario.transactions):
-            lane.scenario = None
-            self.book.busy -= scenario.touches
-            if not scenario.rolled_back:
-                scenario.apply()
-        self.totals.add(step)
-        return step
-
-
-def _chosen(weights: Mapping[str, float] | Iterable[str] | None) -> tuple[list[str], list[float]]:
-    if weights is None:
-        chosen = {name: weight for name, (_, weight) in OPERATIONS.items() if weight}
-    elif isinstance(weights, Mapping):
-        chosen = {name: weight for name, weight in weights.items() if weight}
-    else:
-        chosen = {name: OPERATIONS[name][1] or 1.0 for name in weights}
-    unknown = set(chosen) - set(OPERATIONS)
-    if unknown or not chosen:
-        raise ValueError(f"unknown operations: {sorted(unknown)}; known are {sorted(OPERATIONS)}")
-    return list(chosen), list(chosen.values())

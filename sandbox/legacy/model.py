@@ -8,17 +8,19 @@ wait for one another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
-from typing import TypeVar
 
 import psycopg
 
 from sandbox.legacy.statements import statements
+from sandbox.planning import Scenario as Scenario
+from sandbox.planning import Statement as Statement
+from sandbox.planning import nothing as nothing
+from sandbox.planning import pick
 
-T = TypeVar("T")
 InvoiceKey = tuple[str, str]  # company, invoice number
 
 
@@ -64,34 +66,6 @@ class Payment:
     invoices: dict[str, Decimal]
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One SQL statement with its parameters."""
-
-    sql: str
-    parameters: tuple[object, ...] = ()
-
-
-def nothing() -> None:
-    """The model stays as it is."""
-
-
-@dataclass(slots=True)
-class Scenario:
-    """Transactions that belong together, one after the other, others' transactions between them.
-
-    touches: keys reserved until the end. apply: brings the model up to date after the last commit.
-    rolled_back: every
-    transaction ends in ROLLBACK, and apply is not called.
-    """
-
-    name: str
-    transactions: list[list[Statement]]
-    touches: set[str]
-    apply: Callable[[], None] = nothing
-    rolled_back: bool = False
-
-
 class Book:
     """The working set, and the counters that number what is new."""
 
@@ -109,13 +83,13 @@ class Book:
 
     def customer(self, rng: Random, want: Callable[[Customer], bool]) -> Customer | None:
         """A free customer that fulfils `want`; None when there is none."""
-        return _pick(
+        return pick(
             rng, self.customers.values(), lambda c: c.number not in self.busy and not c.deleted and want(c)
         )
 
     def invoice(self, rng: Random, want: Callable[[Invoice], bool]) -> Invoice | None:
         """A free invoice that fulfils `want`, of a customer that is free too."""
-        return _pick(
+        return pick(
             rng,
             self.invoices.values(),
             lambda i: f"{i.company}{i.number}" not in self.busy and i.customer not in self.busy and want(i),
@@ -123,7 +97,7 @@ class Book:
 
     def payment(self, rng: Random, want: Callable[[Payment], bool]) -> Payment | None:
         """A free payment that fulfils `want`."""
-        return _pick(
+        return pick(
             rng,
             self.payments.values(),
             lambda p: f"{p.company}{p.number}" not in self.busy and p.customer not in self.busy and want(p),
@@ -155,14 +129,3 @@ class Book:
         for prefix, highest in conn.execute(named["counters"]).fetchall():
             book._counters[prefix] = highest
         return book
-
-
-def _pick(rng: Random, items: Iterable[T], want: Callable[[T], bool]) -> T | None:
-    pool = list(items)
-    # Guessing is quick where most fit; a full look is only needed where few do.
-    for _ in range(8 if pool else 0):
-        item = pool[rng.randrange(len(pool))]
-        if want(item):
-            return item
-    fitting = [item for item in pool if want(item)]
-    return rng.choice(fitting) if fitting else None

@@ -26,6 +26,12 @@ class SourceUnavailable(SourceError):
     exit_code = 7
 
 
+class SlotInUse(SourceError):
+    """Another process reads the replication slot: a stranger, or a predecessor whose end the server has not noticed."""
+
+    disposition = Disposition.RETRY
+
+
 class StreamBroken(SourceError):
     """A source's stream cannot be followed any further without a person; other sources and all targets go on."""
 

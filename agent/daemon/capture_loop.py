@@ -5,24 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
 from agent.daemon.loop import Stop
+from agent.daemon.replicas import SignOfLife, holder, stand_by
 from agent.errors import SnapshotAhead, SourceError
 from agent.inbox.intake import Intake
 from agent.model.changes import CaptureBatch, SourceIdentity
 from agent.model.ids import CommitPos
 from agent.ports import Capture, Observer
-
-
-class SignOfLife(Protocol):
-    """Where the loop says that it is alive."""
-
-    def idle(self) -> None:
-        """Nothing is overdue."""
-        ...
+from agent.store.leases import Lease
 
 
 class CaptureLoop:
@@ -30,8 +24,9 @@ class CaptureLoop:
 
     def __init__(
         self, source: str, connect: Callable[[], psycopg.Connection[Any]], make_capture: Callable[[], Capture], stop: Stop,
-        observer: Observer, loop: SignOfLife, on_rows: Callable[[], None],
+        observer: Observer, loop: SignOfLife, on_rows: Callable[[], None], lease_seconds: float = 30.0,
     ) -> None:  # fmt: skip
+        self._lease_seconds = lease_seconds
         self._source = source
         self._connect = connect
         self._make_capture = make_capture
@@ -50,25 +45,35 @@ class CaptureLoop:
                 self._capture.interrupt()
 
     def work(self) -> None:
-        """Check, snapshot if the store says that none is complete, then stream until the daemon ends."""
-        with self._connect() as conn:
-            intake = Intake(conn, self._source)
-            capture = self._make_capture()
+        """Wait for the source's lease; check, snapshot if the store says that none is complete, then stream until the daemon
+        ends or another replica took over.
+        """
+        with (
+            self._connect() as conn,
+            Lease(conn, self._connect, f"capture:{self._source}", holder(), self._lease_seconds, self.interrupt) as lease,
+        ):
+            if stand_by(lease, self._stop, self._observer, self._loop, "capture", self._source):
+                self._work(conn)
+                lease.check()
+
+    def _work(self, conn: psycopg.Connection[Any]) -> None:
+        intake = Intake(conn, self._source)
+        capture = self._make_capture()
+        with self._lock:
+            self._capture = capture
+        try:
+            if self._stop.is_set():
+                return
+            self._identify(intake, capture.check(intake.state.resume()))
+            self._observer.gauge("source_up", 1, source=self._source)
+            if intake.state.snapshot_state != "done":
+                self._snapshot(intake, capture)
+            if not self._stop.is_set():
+                self._follow(intake, capture)
+        finally:
             with self._lock:
-                self._capture = capture
-            try:
-                if self._stop.is_set():
-                    return
-                self._identify(intake, capture.check(intake.state.resume()))
-                self._observer.gauge("source_up", 1, source=self._source)
-                if intake.state.snapshot_state != "done":
-                    self._snapshot(intake, capture)
-                if not self._stop.is_set():
-                    self._follow(intake, capture)
-            finally:
-                with self._lock:
-                    self._capture = None
-                capture.close()
+                self._capture = None
+            capture.close()
 
     def _identify(self, intake: Intake, identity: SourceIdentity) -> None:
         if intake.identity is None:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import psycopg
 
+from agent.capture.configured import open_capture
 from agent.daemon.capture_loop import CaptureLoop
 from agent.daemon.interpreter import tune
 from agent.daemon.loop import Stop
@@ -49,7 +50,9 @@ def _capture(order: Order, orders: BinaryIO, told: Reports) -> None:
             order.store_dsn, autocommit=True, connect_timeout=10, application_name="coexist capture"
         )
 
-    CaptureLoop(order.source, connect, lambda: order.settings.open(told), stop, told, told, told.rows).work()
+    CaptureLoop(
+        order.source, connect, lambda: open_capture(order.settings, told), stop, told, told, told.rows, order.lease_seconds
+    ).work()
 
 
 def _listen(orders: BinaryIO, stop: Stop) -> None:

@@ -34,8 +34,9 @@ class CaptureProcess:
 
     def __init__(
         self, source: str, store_dsn: str, settings: Callable[[], Settings], stop: Stop, observer: Observer,
-        loop: Loop, on_rows: Callable[[], None],
+        loop: Loop, on_rows: Callable[[], None], lease_seconds: float = 30.0,
     ) -> None:  # fmt: skip
+        self._lease_seconds = lease_seconds
         self._source = source
         self._store_dsn = store_dsn
         self._settings = settings
@@ -56,7 +57,7 @@ class CaptureProcess:
 
     def work(self) -> None:
         """Capture until the daemon ends. Raises what the process failed with, CaptureEnded when it died."""
-        order = Order(self._source, self._store_dsn, self._settings(), os.getpid())
+        order = Order(self._source, self._store_dsn, self._settings(), os.getpid(), self._lease_seconds)
         with self._lock:
             if self._stop.is_set():
                 return

@@ -60,6 +60,7 @@ class Daemon:
             self.stop,
             self._observer,
             derive_health,
+            self._config.agent.lease_seconds,
         )
         capture_health = self._health.loop(f"capture {source}", patience=300, silence=300)
         capture = CaptureProcess(
@@ -70,6 +71,7 @@ class Daemon:
             self._observer,
             capture_health,
             derive.wake,
+            self._config.agent.lease_seconds,
         )
         self._thread(f"derive {source}", derive.work, derive_health)
         self._thread(f"capture {source}", capture.work, capture_health)

@@ -22,12 +22,14 @@ STOP = b"stop\n"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to capture, and into which store. agent: the process id that this one is a part of."""
+    """What to capture, and into which store. agent: the process id that this one is a part of. lease_seconds: after which
+    another replica may take over from this one."""
 
     source: str
     store_dsn: str = field(repr=False)
     settings: Settings
     agent: int
+    lease_seconds: float = 30.0
 
     def line(self) -> bytes:
         """As it travels."""

@@ -40,6 +40,8 @@ def _seconds(name: str, labels: str, text: str) -> Metric:
 METRICS: tuple[Metric, ...] = (
     # capture and intake
     _gauge("source_up", "source", "1 while a source is connected, else 0."),
+    _gauge("leading", "work source", "1 while this replica captures or derives the source, 0 while it stands by."),
+    _counter("redelivered_transactions", "topic", "Source transactions that a topic told again, and that were dropped."),
     _counter("captured_rows", "source", "Row changes read from the source."),
     _counter("captured_transactions", "source", "Source transactions made durable in the inbox."),
     _gauge("position", "source", "Commit position that is durable in the inbox."),

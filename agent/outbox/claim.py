@@ -63,7 +63,7 @@ class Claimer:
 
     def __init__(self, target: TargetSpec, worker: str) -> None:
         self._target = target
-        self._worker = worker
+        self.worker = worker
         self.last_blocked: list[int] = []
         self.last_ended: list[UUID] = []  # whoever stands behind these may go
 
@@ -131,7 +131,7 @@ class Claimer:
         ]
         args: dict[str, Any] = {
             "target": self._target.name,
-            "worker": self._worker,
+            "worker": self.worker,
             "lease_until": lease_until,
             "to": after(CommandState.WAITING, Event.CLAIM),
             "from": from_states(Event.CLAIM),

@@ -15,6 +15,7 @@ from agent.outbox import leases, waiting
 from agent.outbox.claim import Claimer, documents_of
 
 Pool = AsyncConnectionPool[Any]
+_MOST_REPLICAS = 100
 
 
 class OutboxStore:
@@ -94,11 +95,14 @@ class OutboxStore:
         async with self._pool.connection() as conn:
             return await waiting.next_due(conn, self._target.name)
 
-    async def hold_instance(self, conn: psycopg.AsyncConnection[Any]) -> bool:
-        """Hold our instance's lock on a connection of its own; while it lives, other boots of ours are
-        gone.
+    async def hold_instance(self, conn: psycopg.AsyncConnection[Any]) -> None:
+        """Take the first free number among the replicas, and hold its lock on a connection of its own: while that lives,
+        other boots under this number are gone, and what they left is ours at once.
         """
-        instance = f"{self._worker.partition('#')[0]}@{self._target.name}"
-        held = await leases.hold_instance(conn, instance)
-        self._alone = conn if held else None
-        return held
+        base, _, boot = self._worker.partition("#")
+        for number in range(1, _MOST_REPLICAS + 1):
+            instance = f"{base}-{number}"
+            if await leases.hold_instance(conn, f"{instance}@{self._target.name}"):
+                self._worker = self._claimer.worker = f"{instance}#{boot}"
+                self._alone = conn
+                return

@@ -30,6 +30,7 @@ from agent.mirror.tables import ensure_indexes, ensure_table, mirror_schema
 from agent.model.changes import Relation
 from agent.model.mapping import CompiledMapping, TableName
 from agent.operations.mappings import schema_of
+from agent.store.leases import holder_of
 from agent.wiring.rules import rules_changed
 from canonical.entities import ENTITIES
 from canonical.ownership import compile_ownership
@@ -62,7 +63,9 @@ class SourceFactory:
         try:
             with closing(open_capture(self.capture_settings(), None)) as capture:
                 compile_source(self._config, self._source, capture.relations())
-                capture.check(Intake(conn, self._source).state.resume())
+                if holder_of(conn, f"capture:{self._source}") is None:
+                    # Else another replica reads the source, and a slot that is in use is in use by it.
+                    capture.check(Intake(conn, self._source).state.resume())
         except (SourceUnavailable, StreamBroken):
             return  # one that is down now is waited for, and for one that needs a person the others do not wait
 

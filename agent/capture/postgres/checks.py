@@ -10,7 +10,7 @@ from agent.capture.postgres import wire
 from agent.capture.postgres.catalogue import CapturedTable, Catalogue, TableNames
 from agent.capture.postgres.lsn import flush_lsn, lsn_text, position_before
 from agent.capture.postgres.setup import setup_sql
-from agent.errors import SourceError
+from agent.errors import SlotInUse, SourceError
 from agent.model.changes import ResumePoint
 
 OLDEST = 130000
@@ -66,10 +66,10 @@ class Checks:
                 "name another slot in the configuration; this one is not ours",
             )
         if slot["active"]:
-            raise self._refuse(
-                f"{where} is in use by server process {slot['active_pid']}",
-                "stop the other agent that reads this slot, or name another slot",
-            )
+            raise SlotInUse(
+                f"{where} is in use by server process {slot['active_pid']}", where=self._where,
+                remedy="stop the other agent that reads this slot, or name another slot",
+            )  # fmt: skip
         if slot.get("two_phase"):
             raise self._refuse(f"{where} is a two-phase slot", "make it without two_phase")
         if resume.position is None:

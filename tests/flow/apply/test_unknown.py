@@ -76,23 +76,27 @@ async def test_a_payment_in_doubt_after_a_crash_is_found_by_its_marker(bench: Be
 async def test_a_claim_that_was_not_sent_is_free_at_once_for_the_next_boot(bench: Bench) -> None:
     want(bench.store, "customer", uuid4(), customer("C1"))
     dead, alive = bench.worker("agent#1"), bench.worker("agent#2")
-    claimed = (await dead.claim(10)).requests
     async with bench.pool.connection() as conn:
-        assert await alive.outbox.hold_instance(conn)  # type: ignore[attr-defined]
+        await dead.outbox.hold_instance(conn)
+        claimed = (await dead.claim(10)).requests
+        await conn.execute("SELECT pg_advisory_unlock_all()")  # as when its session ends
+        await alive.outbox.hold_instance(conn)
         assert await alive.outbox.take_over() == (1, 0)
     assert await dead.check(claimed) == []
     await bench.drain(alive)
     assert len(bench.target.arrivals) == 1
 
 
-async def test_a_living_twin_of_our_name_keeps_its_claims(bench: Bench) -> None:
+async def test_replicas_of_one_name_get_numbers_and_keep_their_claims(bench: Bench) -> None:
     want(bench.store, "customer", uuid4(), customer("C1"))
     first, second = bench.worker("agent#1"), bench.worker("agent#2")
     async with bench.pool.connection() as held, bench.pool.connection() as other:
-        assert await first.outbox.hold_instance(held)  # type: ignore[attr-defined]
+        await first.outbox.hold_instance(held)
         await first.claim(10)
-        assert not await second.outbox.hold_instance(other)  # type: ignore[attr-defined]
+        await second.outbox.hold_instance(other)
         assert await second.outbox.take_over() == (0, 0)
+        row = bench.store.execute("SELECT DISTINCT worker FROM coexist.request").fetchall()
+    assert row == [("agent-1#1",)]
 
 
 async def test_a_worker_that_wakes_from_a_freeze_finds_its_claim_gone(bench: Bench) -> None:

@@ -142,7 +142,8 @@ def test_a_slot_in_use_is_refused_for_check_stream_and_snapshot(source: Source) 
     stream = iter(reader.stream(ResumePoint(position)))
     next(stream)
     rival = source.capture("t", slot_grace_seconds=0.2)
-    assert "is in use by server process" in refused(rival, ResumePoint(position)).what
+    with pytest.raises(SlotInUse, match="is in use by server process"):
+        rival.check(ResumePoint(position))
     with pytest.raises(SourceError, match="in use"):
         next(iter(rival.stream(ResumePoint(position))))
     with pytest.raises(SourceError, match="in use"):

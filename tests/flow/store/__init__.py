@@ -1,0 +1,1 @@
+"""Tests of what replicas share through the store."""

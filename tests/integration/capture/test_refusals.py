@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from agent.capture.postgres.capture import PostgresCapture
-from agent.errors import Disposition, SourceError, SourceUnavailable
+from agent.errors import Disposition, SlotInUse, SourceError, SourceUnavailable
 from agent.model.changes import ResumePoint
 from agent.model.ids import CommitPos
 from agent.store import embedded

@@ -1,7 +1,6 @@
 """Which connector properties are not an operator's to change, and why: the agent reads what they make.
 
-`refusals` judges what an operator wrote under `properties:`; `disagreements` the same rules over a connector that somebody else
-manages.
+docs/guide/connectors.md tells the same to people: what each is for, and which are free.
 """
 
 from __future__ import annotations
@@ -106,17 +105,6 @@ def shown(name: str, value: str) -> str:
     return "***" if _written_out(name, value) else value
 
 
-def disagreements(there: Mapping[str, str], ours: Mapping[str, str]) -> list[Refusal]:
-    """What a connector has otherwise than we would render it, as far as the agent relies on it."""
-    found = []
-    for name in sorted(there.keys() | ours.keys()):
-        reason = _kept(name)
-        if reason is not None and there.get(name) != ours.get(name):
-            wanted = f"set it to {ours[name]!r}" if name in ours else "leave it out"
-            found.append(Refusal(name, f"{name} is {_value(name, there)}: {reason}", wanted))
-    return found
-
-
 def _refusal(name: str, value: str) -> Refusal | None:
     if name in TYPED:
         return Refusal(name, "this property has a field of its own", f"write it as `{TYPED[name]}`")
@@ -140,7 +128,3 @@ def _written_out(name: str, value: str) -> bool:
     if name.endswith("jaas.config"):
         return _JAAS.search(value) is not None
     return holds_secret(name) and value != "" and not is_reference(value)
-
-
-def _value(name: str, properties: Mapping[str, str]) -> str:
-    return repr(shown(name, properties[name])) if name in properties else "not set"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc_config.base import SecretRef
-from cdc_config.connector_rules import TYPED, disagreements, is_reference, refusals, shown
+from cdc_config.connector_rules import TYPED, is_reference, refusals, shown
 from cdc_config.connectors import exactly, rendered
 from cdc_config.models import Connector, KafkaConnection, KafkaSource
 
@@ -123,16 +124,15 @@ def test_every_property_with_a_field_is_one_that_is_rendered() -> None:
     assert set(TYPED) <= set(both)
 
 
-def test_a_connector_that_somebody_else_made_is_measured_by_the_same_rules() -> None:
-    ours = rendered("finance", source(), CONNECTOR, [("fin", "invoice")])
-    assert disagreements(dict(ours, **{"database.hostname": "elsewhere", "max.batch.size": "7"}), ours) == []
-    theirs = {**ours, "decimal.handling.mode": "precise", "column.exclude.list": "fin.invoice.notes"}
-    del theirs["provide.transaction.metadata"]
-    found = {d.property: d.remedy for d in disagreements(theirs, ours)}
-    assert found == {
-        "decimal.handling.mode": "set it to 'string'", "provide.transaction.metadata": "set it to 'true'",
-        "column.exclude.list": "leave it out",
-    }  # fmt: skip
+def test_the_guide_tells_of_every_property_that_is_rendered_and_of_no_other() -> None:
+    guide = (Path(__file__).parents[3] / "docs/guide/connectors.md").read_text(encoding="utf-8")
+    table = guide.partition("## What is rendered")[2].partition("\n## ")[0]
+    told = {name for row in re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)}
+    connector = CONNECTOR.model_copy(update={"signal_table": "a.b", "kafka_password": "${env:X}"})
+    kafka = KafkaConnection(bootstrap_servers="k:1", security_protocol="SASL_SSL", sasl_mechanism="PLAIN", sasl_username="u")
+    postgres = rendered("s", source(), connector, [("a", "b")])
+    mariadb = rendered("s", source("mariadb", kafka=kafka), connector, [("a", "b")])
+    assert told == set(postgres) | set(mariadb)
 
 
 @given(schema=st.text(min_size=1, max_size=20), table=st.text(min_size=1, max_size=20))

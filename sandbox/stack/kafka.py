@@ -108,5 +108,5 @@ class Broker(Server):
 
 
 def cluster_id(random: bytes) -> str:
-    """Kafka's way to write 16 bytes. The first bit is cleared: else one in 64 begins with a dash, which is read as an option."""
+    """16 bytes as Kafka writes them. The first bit is cleared: else one in 64 begins with a dash and is read as an option."""
     return base64.urlsafe_b64encode(bytes([random[0] & 0x7F]) + random[1:]).decode().rstrip("=")

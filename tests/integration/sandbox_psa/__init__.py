@@ -1,0 +1,1 @@
+"""The PSA database and the activity upon it."""

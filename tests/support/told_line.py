@@ -49,6 +49,11 @@ class ToldLine(Line):
         piece = TransactionSlice(at, self._position, _AT, tuple(changes), snapshot=snapshot)
         self.intake.append(CaptureBatch(tuple(relations), (piece,), len(changes), at))
 
+    def check(self) -> None:
+        """As ever; nothing to ask where nothing is mapped."""
+        if self.mapped:
+            super().check()
+
     def live(self, relation: Relation) -> set[Row]:
         """What the mirror holds of a table, as texts."""
         listed = ", ".join(f'"{c.name}"::text' for c in relation.columns)

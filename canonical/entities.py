@@ -1,4 +1,5 @@
-"""The canonical entities of finance that are mapped so far: legal entity, customer, customer account, invoice, payment.
+"""The canonical entities that are mapped so far: legal entity, customer, customer account, invoice, payment, project, task and
+time entry.
 
 Field names are the language of mappings (the view's output names), ownership groups and target profiles.
 `external_number` is what the creating source calls the object; profiles build the target's key from it.
@@ -122,6 +123,76 @@ class Payment(CanonicalEntity):
     allocations: tuple[Allocation, ...] = ()
 
 
+class Project(CanonicalEntity):
+    """Work agreed with a client, on which time is spent."""
+
+    object_name: ClassVar[str] = "project"
+
+    external_number: Code
+    client: Code  # what the PSA system calls the client
+    customer: Text | None = None  # external_number of the customer, as far as the PSA system knows it
+    name: Text
+    status: Literal["proposed", "active", "on_hold", "closed"]
+    billing: Literal["time_and_material", "fixed_price"]
+    manager: Code | None = None
+    currency: CurrencyCode | None = None
+    budget_hours: Amount | None = None
+    budget_amount: Amount | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+    confidential: bool = False
+    note: LongText | None = None
+
+
+class Task(CanonicalEntity):
+    """A part of a project."""
+
+    object_name: ClassVar[str] = "task"
+
+    external_number: Code
+    project: Code  # external_number of the project
+    name: Text
+    status: Literal["open", "closed"]
+    billable: bool = True
+    planned_hours: Amount | None = None
+    hourly_rate: Amount | None = None
+
+
+class TimeLine(CanonicalEntity):
+    """Hours on one task and day."""
+
+    object_name: ClassVar[str] = "time_line"
+
+    line_number: int
+    task: Code | None = None  # external_number of the task
+    work_date: date | None = None
+    hours: Amount
+    hourly_rate: Amount | None = None
+    billable: bool = True
+    description: Text | None = None
+
+
+class TimeEntry(CanonicalEntity):
+    """A consultant's hours of a week on a project, with their approval. Corrected after approval, it stays approved."""
+
+    object_name: ClassVar[str] = "time_entry"
+    business_date_field: ClassVar[str | None] = "week"
+    state_field: ClassVar[str | None] = "status"
+    steps: ClassVar[tuple[str, ...]] = ("approved",)
+    document: ClassVar[bool] = True
+    events: ClassVar[dict[str, str]] = {"approved": "time_entry.approved"}
+
+    external_number: Code
+    project: Code  # external_number of the project
+    consultant: Code
+    week: date  # its first day
+    status: Literal["draft", "submitted", "approved", "rejected"]
+    approved_by: Code | None = None
+    note: LongText | None = None
+    total_hours: Amount
+    lines: tuple[TimeLine, ...] = ()
+
+
 ENTITIES: dict[str, type[CanonicalEntity]] = {
-    cls.object_name: cls for cls in (LegalEntity, Customer, CustomerAccount, Invoice, Payment)
+    cls.object_name: cls for cls in (LegalEntity, Customer, CustomerAccount, Project, Task, Invoice, Payment, TimeEntry)
 }

@@ -14,10 +14,20 @@ TRANSITIONS: dict[str, Transitions] = {
         "posted": frozenset({"void"}),
         "void": frozenset(),
     },
+    # What was rejected is written again; what was approved stays so.
+    "time_entry": {
+        "draft": frozenset({"submitted", "approved", "rejected"}),
+        "submitted": frozenset({"draft", "approved", "rejected"}),
+        "rejected": frozenset({"draft", "submitted", "approved"}),
+        "approved": frozenset(),
+    },
 }
 
 # Rule 2: where an entity may be met for the first time (a baseline meets them in any state).
-INITIAL: dict[str, frozenset[str]] = {"invoice": frozenset({"draft", "posted", "void"})}
+INITIAL: dict[str, frozenset[str]] = {
+    "invoice": frozenset({"draft", "posted", "void"}),
+    "time_entry": frozenset({"draft", "submitted", "approved", "rejected"}),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class _Item:
+class Item:
     """A FROM item in scope: its alias, its columns as (name, kind), the table behind it, its total order."""
 
     alias: str
@@ -248,7 +248,7 @@ class _Item:
         ]
 
 
-class _Generator:
+class Generator:
     """Writes one random mapping."""
 
     def __init__(self, rng: Random, schema: RandomSchema) -> None:
@@ -286,7 +286,7 @@ class _Generator:
         sql = (f"WITH {', '.join(self.ctes)}\n" if self.ctes else "") + sql + grouped
         return RandomMapping(sql, tuple(f"id{i}" for i in range(len(table.key))), table.name)
 
-    def grouped_root(self, root: _Item, items: list[_Item]) -> tuple[list[str], str]:
+    def grouped_root(self, root: Item, items: list[Item]) -> tuple[list[str], str]:
         assert root.table
         keys = [f"{root.alias}.{c.name}" for c in root.table.key]
         outputs = [f"{k} AS id{i}" for i, k in enumerate(keys)]
@@ -303,10 +303,10 @@ class _Generator:
     def ref(self, table: RandomTable) -> str:
         return f"{SCHEMA}.{table.name}" if self.rng.random() < 0.5 else table.name
 
-    def item(self, table: RandomTable) -> _Item:
-        return _Item(self.alias(), tuple((c.name, c.kind) for c in table.columns), table)
+    def item(self, table: RandomTable) -> Item:
+        return Item(self.alias(), tuple((c.name, c.kind) for c in table.columns), table)
 
-    def join(self, items: list[_Item], outer: list[_Item], depth: int) -> str:
+    def join(self, items: list[Item], outer: list[Item], depth: int) -> str:
         """A JOIN clause; its item comes into scope."""
         rng = self.rng
         if depth > 0 and rng.random() < 0.35:
@@ -322,7 +322,7 @@ class _Generator:
         items.append(item)
         return f"{side} {text} ON {condition}"
 
-    def link(self, item: _Item, others: list[_Item]) -> str:
+    def link(self, item: Item, others: list[Item]) -> str:
         """A condition that joins `item` to one of the others: by reference if there is one, else by any equality."""
         rng = self.rng
         other = rng.choice(others)
@@ -362,7 +362,7 @@ class _Generator:
         ]
         return column.name[:2] == group[0].name[:2] or column.key == group[0].key is True
 
-    def derived(self, depth: int, outer: list[_Item]) -> tuple[str, _Item]:
+    def derived(self, depth: int, outer: list[Item]) -> tuple[str, Item]:
         """A sub-query in FROM, plain or grouped, sometimes as a CTE; within a sub-query it may be correlated too."""
         rng = self.rng
         item = self.item(rng.choice(self.schema.tables))
@@ -394,7 +394,7 @@ class _Generator:
             outputs.append(f"{self.value(items, [], depth)} AS x0")
             kinds.append(("x0", "any"))
         text, alias = f"SELECT {', '.join(outputs)} {body}", self.alias()
-        made = _Item(alias, tuple(kinds))
+        made = Item(alias, tuple(kinds))
         if not correlated and rng.random() < 0.25:
             self.ctes.append(f"w{alias} AS ({text})")
             return f"w{alias} {alias}", made
@@ -407,16 +407,16 @@ class _Generator:
             return self.rng.choice(["'a'", "'a'", "'b'", "''"])
         return "true" if kind == "bool" else str(self.rng.choice([1, 1, 2, 2, 3]))
 
-    def columns(self, items: list[_Item], kind: str) -> list[str]:
+    def columns(self, items: list[Item], kind: str) -> list[str]:
         return [f"{i.alias}.{n}" for i in items for n, k in i.columns if k == kind]
 
-    def column(self, items: list[_Item], outer: list[_Item], kind: str) -> str:
+    def column(self, items: list[Item], outer: list[Item], kind: str) -> str:
         pool = self.columns(items, kind)
         if outer and (not pool or self.rng.random() < 0.2):
             pool = self.columns(outer, kind) or pool
         return self.rng.choice(pool) if pool else self.constant(kind)
 
-    def value(self, items: list[_Item], outer: list[_Item], depth: int) -> str:
+    def value(self, items: list[Item], outer: list[Item], depth: int) -> str:
         """Any output value, as text (so that each is comparable and prints alike)."""
         rng = self.rng
         dice = rng.random()
@@ -435,7 +435,7 @@ class _Generator:
             return rng.choice(everything)
         return self.text(items, outer) if dice < 0.8 else self.number(items, outer)
 
-    def text(self, items: list[_Item], outer: list[_Item]) -> str:
+    def text(self, items: list[Item], outer: list[Item]) -> str:
         column = self.column(items, outer, "text")
         forms = [
             "upper({0})", "rtrim({0})", "{0} || '-' || {1}", "coalesce(nullif(trim({0}), ''), {1})", "substring({0}, 1, 1)",
@@ -446,7 +446,7 @@ class _Generator:
             column, self.column(items, outer, "text"), self.column(items, outer, "int")
         )
 
-    def number(self, items: list[_Item], outer: list[_Item]) -> str:
+    def number(self, items: list[Item], outer: list[Item]) -> str:
         forms = ["{0} + {1}", "{0} * 2 - {1}", "round({2} / 3, 2)", "coalesce({0}, {1}, 0)", "abs({2})", "{0} % 2",
                  "CASE WHEN {0} > {1} THEN {0} ELSE {2} END", "greatest({0}, {1})", "length({3})"]  # fmt: skip
         ints = self.column(items, outer, "int"), self.column(items, outer, "int")
@@ -454,7 +454,7 @@ class _Generator:
             *ints, self.column(items, outer, "num"), self.column(items, outer, "text")
         )
 
-    def aggregate(self, items: list[_Item]) -> tuple[str, str]:
+    def aggregate(self, items: list[Item]) -> tuple[str, str]:
         """An aggregate over the items and its kind."""
         ints, texts = self.columns(items, "int"), self.columns(items, "text")
         forms = [("count(*)", "int")]
@@ -478,7 +478,7 @@ class _Generator:
 
     # ------------------------------------------------------------------------------------------------ sub-queries
 
-    def block(self, outer: list[_Item], depth: int) -> tuple[list[_Item], str]:
+    def block(self, outer: list[Item], depth: int) -> tuple[list[Item], str]:
         """FROM … WHERE … of a correlated sub-query."""
         rng = self.rng
         item = self.item(rng.choice(self.schema.tables))
@@ -495,7 +495,7 @@ class _Generator:
         where = f" WHERE {' AND '.join(terms)}" if terms else ""
         return items, f"FROM {' '.join([text, *joins])}{where}"
 
-    def child_list(self, outer: list[_Item], depth: int) -> str:
+    def child_list(self, outer: list[Item], depth: int) -> str:
         items, body = self.block(outer, depth)
         order = ", ".join(o for i in items for o in i.order())
         value = self.value(items, outer, depth)
@@ -504,7 +504,7 @@ class _Generator:
         text = f"(SELECT {text} {body})"
         return f"coalesce({text}, '[]'::{function})" if self.rng.random() < 0.5 else text
 
-    def scalar(self, outer: list[_Item], depth: int) -> str:
+    def scalar(self, outer: list[Item], depth: int) -> str:
         if self.rng.random() < 0.25:
             target = self.item(self.rng.choice(self.schema.tables))
             assert target.table
@@ -518,7 +518,7 @@ class _Generator:
 
     # ------------------------------------------------------------------------------------------------ conditions
 
-    def condition(self, items: list[_Item], outer: list[_Item], depth: int) -> str:
+    def condition(self, items: list[Item], outer: list[Item], depth: int) -> str:
         rng = self.rng
         dice = rng.random()
         if depth > 0 and dice < 0.12:
@@ -533,7 +533,7 @@ class _Generator:
             return f"NOT ({self.condition(items, outer, depth - 1)})"
         return self.comparison(items, outer, depth)
 
-    def in_subquery(self, items: list[_Item], outer: list[_Item], depth: int) -> str:
+    def in_subquery(self, items: list[Item], outer: list[Item], depth: int) -> str:
         rng = self.rng
         kind = rng.choice(["int", "int", "text"])
         correlated = rng.random() < 0.5
@@ -558,7 +558,7 @@ class _Generator:
             group = f" GROUP BY {right} HAVING count(*) > {rng.randint(0, 1)}"
         return f"{left} {word} (SELECT {right} {body}{group})"
 
-    def comparison(self, items: list[_Item], outer: list[_Item], depth: int) -> str:
+    def comparison(self, items: list[Item], outer: list[Item], depth: int) -> str:
         rng = self.rng
         kind = rng.choice(["int", "int", "text"])
         one = self.column(items, outer, kind)
@@ -575,11 +575,11 @@ class _Generator:
             return f"coalesce({self.count_of([*items, *outer], depth - 1)}, 0) > {rng.randint(0, 2)}"
         return rng.choice(forms)
 
-    def count_of(self, outer: list[_Item], depth: int) -> str:
+    def count_of(self, outer: list[Item], depth: int) -> str:
         _, body = self.block(outer, depth)
         return f"(SELECT count(*) {body})"
 
 
 def random_mapping(rng: Random, schema: RandomSchema) -> RandomMapping:
     """A mapping over the supported constructs, all of them combined."""
-    return _Generator(rng, schema).mapping()
+    return Generator(rng, schema).mapping()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
@@ -20,8 +21,9 @@ from agent.mapping.compile import compile_mapping
 from agent.mapping.schema import SourceSchema
 from agent.mirror.types import mirror_type
 from agent.model.changes import Relation
-from agent.model.mapping import CompiledMapping
+from agent.model.mapping import CHANGED, KEYS, CompiledMapping
 from sandbox.psa.connect import Connection, rows
+from tests.support.mapping_strategies import literal
 
 MIRROR = "mirror_psa"
 _YEAR_0 = re.compile(r"0000-\d\d-\d\d( .*)?")
@@ -47,6 +49,7 @@ class Both:
         relations = tuple(Relation(r.ref, like or r.schema, r.table, r.columns, r.foreign_keys) for r in keyed)
         set_json_loads(_loads, mirror)
         mirror.execute("SET timezone = 'UTC'")
+        mirror.prepare_threshold = None  # tables of one name come and go
         mirror.execute(f'DROP SCHEMA IF EXISTS "{MIRROR}" CASCADE')
         mirror.execute(f'CREATE SCHEMA "{MIRROR}"')
         both = cls(source, mirror, relations)
@@ -130,3 +133,94 @@ def _number(value: Any) -> Any:
 
 def _columns(relation: Relation) -> str:
     return ", ".join(f"`{c.name}`" for c in relation.columns)
+
+
+Key = tuple[Any, ...]
+
+
+@dataclass
+class Kept:
+    """One mapping's state as derive would keep it, by its compiled statements over the mirror."""
+
+    both: Both
+    mapping: CompiledMapping
+    state: dict[Key, list[tuple[str, ...]]] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """The baseline."""
+        key = ", ".join(f'"{k.column}"' for k in self.mapping.key)
+        found = self.both.mirror.execute(f'SELECT {key} FROM "{MIRROR}"."{self.mapping.root}"'.encode()).fetchall()
+        self.evaluate({tuple(row) for row in found})
+
+    def affected(self, changed: Mapping[str, set[Key]]) -> set[Key]:
+        """Entity keys that the changed primary keys (by table) reach now."""
+        found: set[Key] = set()
+        for leaf in self.mapping.leaves:
+            keys = changed.get(leaf.table.table)
+            if not keys:
+                continue
+            columns = [c for c in self.both.relation(leaf.table.table).columns if c.key]
+            names = [c.name for c in columns]
+            if leaf.affected_sql is None:
+                found |= {tuple(k[names.index(c.column)] for c in self.mapping.key) for k in keys}
+                continue
+            given = _relation(names, [mirror_type(c.type_name) for c in columns], keys)
+            found |= {tuple(r) for r in self.both.mirror.execute(leaf.affected_sql.replace(CHANGED, given).encode()).fetchall()}
+        return found
+
+    def evaluate(self, keys: set[Key]) -> None:
+        """Replace the state of these keys."""
+        for key in keys:
+            self.state.pop(key, None)
+        if not keys:
+            return
+        names, types = [k.output for k in self.mapping.key], [mirror_type(k.type_name) for k in self.mapping.key]
+        text = self.mapping.evaluate_sql.replace(KEYS, _relation(names, types, keys))
+        places = [[o.name for o in self.mapping.outputs].index(name) for name in names]
+        for row in self.both.mirror.execute(text.encode()).fetchall():
+            key = tuple(row[p] for p in places)
+            assert key in keys, "evaluation yielded a key that it was not asked for"
+            self.state.setdefault(key, []).append(tuple(plain(v) for v in row))
+
+    def difference(self) -> str:
+        """What the state and MariaDB's own answer to the mapping's text do not have in common; empty when they agree."""
+        wanted = Counter(self.both.source_rows(self.mapping.sql))
+        kept = Counter(row for rows_ in self.state.values() for row in rows_)
+        missing, surplus = wanted - kept, kept - wanted
+        return f"missing {dict(missing)}\nsurplus {dict(surplus)}" if missing or surplus else ""
+
+
+def follow(both: Both, kept: Sequence[Kept]) -> int:
+    """Bring mirror and states up to what the source holds now, by the rows that differ; returns how many rows that were."""
+    old, new, changed = {}, {}, {}
+    for relation in both.relations:
+        at = [i for i, c in enumerate(relation.columns) if c.key]
+        key = partial(_picked, at)
+        before = both.mirror.execute(f"SELECT * FROM {both.ref(relation)}".encode()).fetchall()
+        now = [tuple(map(_number, r)) for r in rows(both.source, f"SELECT {_columns(relation)} FROM `{relation.table}`")]
+        gone, come = Counter(map(tuple, before)) - Counter(now), Counter(now) - Counter(map(tuple, before))
+        old[relation], new[relation] = {key(r) for r in gone}, list(come)
+        changed[relation.table] = old[relation] | {key(r) for r in come}
+    before_keys = [k.affected(changed) for k in kept]
+    for relation in both.relations:
+        names = [c.name for c in relation.columns if c.key]
+        where = " AND ".join(f'"{n}" = %s' for n in names)
+        with both.mirror.cursor() as cursor:
+            cursor.executemany(f"DELETE FROM {both.ref(relation)} WHERE {where}".encode(), sorted(old[relation], key=repr))
+    for relation in both.relations:
+        both.insert(relation, new[relation])
+    for one, keys in zip(kept, before_keys, strict=True):
+        one.evaluate(keys | one.affected(changed))
+    return sum(map(len, changed.values()))
+
+
+def _picked(places: Sequence[int], row: Sequence[Any]) -> Key:
+    return tuple(row[p] for p in places)
+
+
+def _relation(names: Sequence[str], types: Sequence[str], keys: Iterable[Key]) -> str:
+    columns = ", ".join(f'"{n}"' for n in names)
+    listed = ", ".join(
+        "(" + ", ".join(f"{literal(v)}::{t}" for v, t in zip(key, types, strict=True)) + ")" for key in sorted(keys, key=repr)
+    )
+    return f"(SELECT * FROM (VALUES {listed}) AS v({columns}))"

@@ -17,7 +17,7 @@ from agent.connectors.supervise import Memory, Rules, Seen, Verdict, decide
 from agent.daemon.loop import Stop
 from agent.errors import CoexistError, SourceUnavailable
 from agent.observe.health import Loop
-from agent.operations.connect import Managed, become_supervisor, complain, complaint, settle
+from agent.operations.connect import Managed, become_supervisor, complain, complaint, settle, stands
 from agent.ports import Observer
 
 _EVERY = 5.0
@@ -28,6 +28,28 @@ _CODES = {
     "missing": ("connector_missing", "`coexist connect apply {}` makes it"),
     "refused": ("connect_refused", "check `connect:` of source {}, and its worker"),
 }
+
+
+class StreamSilence:
+    """How long the stream of a source has not moved, whoever of the replicas reads it: even an idle connector's heartbeats
+    move it.
+    """
+
+    def __init__(self, connect_store: Callable[[], psycopg.Connection[Any]], source: str) -> None:
+        self._connect_store = connect_store
+        self._source = source
+        self._stood: str | None = None
+        self._since: float | None = None
+
+    def seconds(self) -> float | None:
+        """None: it was never read."""
+        with self._connect_store() as conn:
+            now = stands(conn, self._source)
+        if now is None:
+            return None
+        if self._since is None or now != self._stood:
+            self._stood, self._since = now, time.monotonic()
+        return time.monotonic() - self._since
 
 
 class ConnectLoop:

@@ -15,6 +15,7 @@ import psycopg
 
 from agent.daemon.apply_loop import ApplyLoop
 from agent.daemon.capture_process import CaptureProcess
+from agent.daemon.connect_loop import ConnectLoop, StreamSilence
 from agent.daemon.derive_loop import DeriveLoop
 from agent.daemon.interpreter import tune
 from agent.daemon.loop import Stop, supervise
@@ -23,6 +24,7 @@ from agent.observe import logs
 from agent.observe.health import Health
 from agent.observe.http import ObservationServer
 from agent.observe.metrics import PrometheusObserver
+from agent.operations.connect import Managed, managed_sources
 from agent.operations.gauges import publish
 from agent.operations.restores import check_store
 from agent.store.connect import Store, open_store
@@ -76,6 +78,12 @@ class Daemon:
         self._thread(f"derive {source}", derive.work, derive_health)
         self._thread(f"capture {source}", capture.work, capture_health)
 
+    def _start_connector(self, it: Managed) -> None:
+        health = self._health.loop(f"connector {it.source}", patience=300)
+        silence = StreamSilence(self._connect, it.source)
+        loop = ConnectLoop(it, self._connect, silence.seconds, self.stop, self._observer, health)
+        self._thread(f"connector {it.source}", loop.work, health)
+
     def _thread(self, name: str, work: Callable[[], None], health: Any) -> None:
         thread = threading.Thread(
             target=supervise, args=(name, work, self.stop, self._observer, health), name=name, daemon=True
@@ -105,6 +113,8 @@ class Daemon:
         try:
             for source in self._config.sources:
                 self._start_source(source)
+            for managed in managed_sources(self._config):
+                self._start_connector(managed)
             self._observer.event(
                 "info", "running", sources=list(self._config.sources), targets=list(self._config.targets)
             )

@@ -201,6 +201,12 @@ def progress(conn: psycopg.Connection[Any], source: str) -> ConnectProgress | No
     return None if row is None else ConnectProgress(**row)
 
 
+def stands(conn: psycopg.Connection[Any], source: str) -> str | None:
+    """Where the source's stream stands, to be compared with where it stood; None before it was first read."""
+    row = conn.execute(_SQL["stands"], (source,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def become_supervisor(conn: psycopg.Connection[Any], source: str) -> bool:
     """Try to be the one replica that starts this source's failed tasks again, for as long as `conn` lives."""
     row = conn.execute(_SQL["supervise"], (_LOCK_SPACE, source)).fetchone()

@@ -13,13 +13,27 @@ from random import Random
 
 import psycopg
 
-from tests.acceptance.kills import Report, must_work, settle
+from tests.acceptance.kills import Report, settle
 from tests.support.kafka_estate import KafkaEstate
 from tests.support.processes import Process, wait_until
 from tests.support.users import HARD, Users
 
 _PATIENCE = 120.0
 _HOLDER = "SELECT holder FROM coexist.lease WHERE name = %s AND until > clock_timestamp()"
+
+
+def must_work(estate: KafkaEstate, when: str, seconds: float = 90.0) -> None:
+    """The replicas get something new into the ERP. A worker that starts, or a connector that is started again, takes a while."""
+    before = estate.outcomes() or 0
+
+    def moved() -> bool:
+        estate.alive()
+        return (estate.outcomes() or 0) > before
+
+    try:
+        wait_until(f"the replicas deliver {when}", moved, seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{estate.connectors()}\n{estate.tail()}") from None
 
 
 def two_replicas(estate: KafkaEstate) -> None:

@@ -9,9 +9,8 @@ from random import Random
 
 import pytest
 
-from tests.acceptance.kafka_kills import TROUBLES, round_of, two_replicas
-from tests.acceptance.kills import FAILPOINTS, Point, must_die_at, must_work, settle, wrongs
-from tests.acceptance.kills import Report
+from tests.acceptance.kafka_kills import TROUBLES, must_work, round_of, two_replicas
+from tests.acceptance.kills import FAILPOINTS, Point, Report, must_die_at, settle, wrongs
 from tests.support.estate import Servers
 from tests.support.kafka_estate import KafkaEstate, Stack
 from tests.support.users import HARD, Users

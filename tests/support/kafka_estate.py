@@ -126,6 +126,13 @@ class KafkaEstate(Estate):
         self._await_captured(seconds)
         super().wait_until_drained(seconds)
 
+    def connectors(self) -> str:
+        """What the worker says of its connectors, for a person."""
+        try:
+            return str(Connectors(self.stack.worker.url).call("GET", "/connectors?expand=status", seconds=10)[1])[:3000]
+        except (AssertionError, OSError) as error:
+            return f"the worker does not answer: {error}"
+
     def _mark(self) -> int:
         # What was committed before is captured already, and positions are offsets here.
         return -1

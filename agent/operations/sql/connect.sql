@@ -18,3 +18,6 @@ SELECT code FROM coexist.exception WHERE stage = 'capture' AND subject = %s AND 
 
 -- name: supervise
 SELECT pg_try_advisory_lock(%s::int, hashtext(%s))
+
+-- name: stands
+SELECT (position, snapshot_state, open_rows)::text FROM coexist.stream WHERE source = %s

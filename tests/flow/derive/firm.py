@@ -1,9 +1,9 @@
-"""A source whose foreign keys act unseen: a real database carries the actions out, and the line is told of the direct rows only."""
+"""A source whose foreign keys act unseen: a real database carries the actions out, the line is told of the direct rows only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -36,12 +36,16 @@ class Firm:
         self.line = ToldLine("firm", source_dsn, store_dsn, tuning)
         self._told: list[RowChange] = []
 
-    def begin(self, setup: Sequence[str], mappings: Sequence[tuple[str, tuple[str, ...]]] = ()) -> None:
-        """Make the tables; they are captured with their keys."""
+    def begin(
+        self, setup: Sequence[str], mappings: Sequence[tuple[str, tuple[str, ...]]] = (), filling: Sequence[str] = ()
+    ) -> None:
+        """Make the tables; they are captured with their keys. filling: statements that may be refused."""
         for statement in setup:
             self.sql.execute(statement.encode())
-        names = self.sql.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY oid::int"
-                                 .replace("oid::int", "1").encode()).fetchall()  # fmt: skip
+        for statement in filling:
+            with suppress(psycopg.IntegrityError):
+                self.sql.execute(statement.encode())
+        names = self.sql.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
         self.relations = {name: self._relation(ref, name) for ref, (name,) in enumerate(names, 1)}
         self.line.begin(
             tuple(self.relations.values()), {r.ref: self.rows(r) for r in self.relations.values()}, mappings, "public"
@@ -81,6 +85,15 @@ class Firm:
     def update(self, table: str, change: str, where: str) -> None:
         """One statement."""
         self._run(table, "u", f"UPDATE {table} SET {change} WHERE {where}", [])
+
+    def attempt(self, table: str, verb: str, statement: str) -> bool:
+        """One statement that may be refused; was it taken?"""
+        try:
+            with self.sql.transaction():
+                self._run(table, {"insert": "c", "update": "u", "delete": "d"}[verb], statement, [])
+        except psycopg.IntegrityError:
+            return False
+        return True
 
     def _run(self, table: str, op: Any, statement: str, values: Sequence[Any]) -> None:
         relation = self.relations[table]

@@ -174,7 +174,8 @@ def test_rows_that_refer_to_their_own_table(make_firm: Callable[..., Firm]) -> N
         [
             "CREATE TABLE task (id int PRIMARY KEY, above int REFERENCES task ON DELETE CASCADE,"
             " after int REFERENCES task ON DELETE SET NULL, name text)",
-            "INSERT INTO task VALUES (1, NULL, NULL, 'a'), (2, 1, NULL, 'b'), (3, 2, 1, 'c'), (4, NULL, 3, 'd'), (5, 4, 2, 'e')",
+            "INSERT INTO task VALUES (1, NULL, NULL, 'a'), (2, 1, NULL, 'b'), (3, 2, 1, 'c'),"
+            " (4, NULL, 3, 'd'), (5, 4, 2, 'e')",
         ],
         [("SELECT t.id AS id, u.name AS above, v.name AS after FROM task t LEFT JOIN task u ON u.id = t.above"
           " LEFT JOIN task v ON v.id = t.after", ("id",))],

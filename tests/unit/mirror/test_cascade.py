@@ -1,0 +1,148 @@
+"""Actions told again row by row: the same as a plain database of dictionaries does, whatever the order of events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.mirror.cascade import Carrier, Effect, Event, Reach, Standing
+from agent.mirror.foreign_keys import Graph, Link, Values, graph_of
+from agent.mirror.tables import MirrorTable
+from agent.model.changes import Column, FkAction, ForeignKey
+from agent.model.mapping import TableName
+
+P, C, G = (TableName("s", name) for name in ("p", "c", "g"))
+Tables = dict[TableName, dict[str, Values]]  # key → row of the Shape
+INT = "integer"
+
+
+def graph(on_delete: FkAction, on_update: FkAction, below: FkAction = "cascade") -> Graph:
+    """p ← c ← g: c.p refers to p.id, g.c to c.id."""
+
+    def table(name: TableName, columns: Sequence[str], *keys: ForeignKey) -> MirrorTable:
+        return MirrorTable(1, "s", name, tuple(Column(c, INT, c == "id") for c in columns), keys)
+
+    return graph_of([
+        table(P, ["id"]), table(C, ["id", "p"], ForeignKey(("p",), "s", "p", ("id",), on_delete, on_update)),
+        table(G, ["id", "c"], ForeignKey(("c",), "s", "c", ("id",), below, below)),
+    ])  # fmt: skip
+
+
+class Plain:
+    """A database that acts at once, written without a thought for speed; the events are what its log would tell."""
+
+    def __init__(self, made: Graph, tables: Tables) -> None:
+        self.graph, self.tables = made, {name: dict(rows) for name, rows in tables.items()}
+        self.events: list[Event] = []
+
+    def change(self, table: TableName, old: Values | None, new: Values | None) -> None:
+        """One direct change, and what it sets off."""
+        op = "c" if old is None else "d" if new is None else "u"
+        at = (1, 1, 1, len(self.events) + 1)
+        self.events.append(Event(at, 1, table, op, old, new, (old or (None,))[:1], (new or (None,))[:1]))
+        self._do(table, old, new)
+
+    def _do(self, table: TableName, old: Values | None, new: Values | None) -> None:
+        if old is not None:
+            del self.tables[table][str(old[0])]
+        if new is not None:
+            self.tables[table][str(new[0])] = new
+        if old is None:
+            return
+        for link in self.graph.acting.get(table, ()):
+            for row in list(self.tables[link.child].values()):
+                if row[1] == old[0] and (new is None or new[0] != old[0]):
+                    self._act(link, row, new)
+
+    def _act(self, link: Link, row: Values, new: Values | None) -> None:
+        action = link.on_delete if new is None else link.on_update
+        if action == "set null":
+            self._do(link.child, row, (row[0], None))
+        elif action == "cascade":
+            self._do(link.child, row, None if new is None else (row[0], new[0]))
+
+
+def told(made: Graph, before: Tables, events: Sequence[Event]) -> tuple[Tables, list[Effect]]:
+    """Events and effects put in order and folded, as the merge does."""
+    standing: list[Standing] = []
+    reach = Reach(made, events)
+    while wave := reach.wave():
+        for link, parents in wave:
+            values = {link.referred(parent) for parent in parents}
+            rows = [row for row in before[link.child].values() if link.refers_to(row) in values]
+            standing += [Standing(link.child, row, (0, 0, 0, 0)) for row in rows]
+            reach.met(link, rows)
+    carrier = Carrier(made, standing)
+    for event in events:
+        carrier.apply(event)
+    after: Tables = {name: dict(rows) for name, rows in before.items()}
+    for event in events:
+        if event.old is not None:
+            after[event.table].pop(str(event.old[0]), None)
+        if event.new is not None:
+            after[event.table][str(event.new[0])] = event.new
+        for effect in (e for e in carrier.effects if e.seq == event.seq):
+            row = after[effect.table].pop(str(effect.key[0]))
+            if effect.op == "u":
+                (refers,) = effect.values.values() or (row[1],)
+                after[effect.table][str(effect.new_key[0])] = (effect.new_key[0], refers)
+    return after, carrier.effects
+
+
+_keys = st.sampled_from("1234")
+_actions = st.sampled_from(["cascade", "set null"])
+_verbs = st.sampled_from(["insert", "delete", "key", "refer"])
+_moves = st.lists(st.tuples(_verbs, st.sampled_from([P, C, G]), _keys, _keys), max_size=12)
+
+
+@given(_actions, _actions, _actions, st.dictionaries(_keys, _keys), st.dictionaries(_keys, _keys), _moves)
+def test_the_same_as_a_database_that_acts_at_once(
+    on_delete: FkAction, on_update: FkAction, below: FkAction, children: dict[str, str], grandchildren: dict[str, str],
+    moves: Sequence[tuple[str, TableName, str, str]],
+) -> None:  # fmt: skip
+    made = graph(on_delete, on_update, below)
+    before: Tables = {
+        P: {k: (k,) for k in "123"}, C: {k: (k, p) for k, p in children.items() if p in "123"},
+        G: {k: (k, c) for k, c in grandchildren.items() if children.get(c, "9") in "123"},
+    }  # fmt: skip
+    plain = Plain(made, before)
+    for what, table, one, other in moves:
+        row = plain.tables[table].get(one)
+        above = {C: P, G: C}.get(table)
+        refers = above is not None and other in plain.tables[above]
+        if what == "insert" and row is None and (table is P or refers):
+            plain.change(table, None, (one,) if table is P else (one, other))
+        elif what == "delete" and row is not None:
+            plain.change(table, row, None)
+        elif what == "key" and row is not None and other not in plain.tables[table]:
+            plain.change(table, row, (other, *row[1:]))
+        elif what == "refer" and row is not None and refers:
+            plain.change(table, row, (one, other))
+    after, _ = told(made, before, plain.events)
+    assert after == plain.tables
+
+
+def test_an_older_change_told_again_acts_on_nothing_newer() -> None:
+    made = graph("cascade", "cascade")
+    carrier = Carrier(made, [Standing(C, ("1", "1"), (1, 90, 0, 1)), Standing(C, ("2", "1"), (1, 10, 0, 2))])
+    carrier.apply(Event((1, 50, 1, 7), 3, P, "d", ("1",), None, ("1",), (None,)))
+    assert [(e.table, e.key, e.op) for e in carrier.effects] == [(C, ("2",), "d")]
+
+
+def test_a_truncated_table_has_no_children_left() -> None:
+    carrier = Carrier(graph("cascade", "cascade"), [Standing(C, ("1", "1"), (1, 1, 0, 1))])
+    carrier.apply(Event((1, 5, 1, 6), 3, C, "t", None, None, None, None))
+    carrier.apply(Event((1, 5, 1, 7), 3, P, "d", ("1",), None, ("1",), (None,)))
+    assert carrier.effects == []
+
+
+def test_only_children_that_can_be_met_are_asked_for() -> None:
+    """What a key sets to NULL is not deleted, so nobody asks for what that holds."""
+    made = graph("set null", "cascade")
+    reach = Reach(made, [Event((1, 5, 1, 7), 3, P, "d", ("1",), None, ("1",), (None,))])
+    ((link, parents),) = reach.wave()
+    assert (link.child, parents) == (C, [("1",)])
+    reach.met(link, [("5", "1")])
+    assert reach.wave() == []

@@ -27,6 +27,7 @@ COMMANDS = {
     "trace": "agent.cli.trace:trace",
     "exception": "agent.cli.exceptions:exception",
     "demo": "agent.cli.demo:demo",
+    "demo-kafka": "agent.cli.demo.firm:demo_kafka",
 }
 
 

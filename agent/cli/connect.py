@@ -70,10 +70,10 @@ def plan(ctx: click.Context, session: Session, source: str, form: str) -> None:
     """What `apply` would change, after the worker's own check. Exit code 4 when something would, 7 when Connect is away."""
     from agent.connectors.rest import Connect
     from agent.operations import connect as operation
-    from agent.wiring.connectors import mapped_tables
+    from agent.wiring.source import tables_to_capture
 
     it = operation.managed(session.loaded.config, source)
-    planned, _ = operation.plan(it, Connect(it.worker), mapped_tables(session.loaded.config, source, it.settings))
+    planned, _ = operation.plan(it, Connect(it.worker), tables_to_capture(session.loaded.config, source))
     if form == "json":
         output.write_json("connect.plan", planned)
     else:
@@ -89,11 +89,11 @@ def apply(session: Session, source: str, reason: str, actor: str, yes: bool, dry
     """Make or change the connector, so that it is what the configuration says."""
     from agent.connectors.rest import Connect
     from agent.operations import connect as operation
-    from agent.wiring.connectors import mapped_tables
+    from agent.wiring.source import tables_to_capture
 
     it = operation.managed(session.loaded.config, source)
     client = Connect(it.worker)
-    planned, wanted = operation.plan(it, client, mapped_tables(session.loaded.config, source, it.settings))
+    planned, wanted = operation.plan(it, client, tables_to_capture(session.loaded.config, source))
     _plan(planned)
     if planned.action == "none" or dry_run:
         return

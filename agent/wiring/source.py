@@ -11,7 +11,14 @@ from typing import Any
 
 import psycopg
 
-from agent.capture.configured import Settings, all_tables, dialect_of, open_capture, settings_of
+from agent.capture.configured import (
+    Settings,
+    all_tables,
+    dialect_of,
+    open_capture,
+    relations_of,
+    settings_of,
+)
 from agent.decide.brake import BrakeRules
 from agent.decide.plan import EntityPlan, ReferencePlan, TargetPlan
 from agent.decide.write import Decider
@@ -25,6 +32,7 @@ from agent.identity.ids import entity_id, key_text, net_moves
 from agent.inbox.intake import Intake
 from agent.mapping.compile import compile_mapping
 from agent.mapping.verify import describe, prepare_all
+from agent.mirror.foreign_keys import unfollowable
 from agent.mirror.merge import Mirror
 from agent.mirror.tables import ensure_indexes, ensure_table, mirror_schema
 from agent.model.changes import Relation
@@ -71,8 +79,7 @@ class SourceFactory:
 
     def capture_settings(self) -> Settings:
         """For a capture of the tables that the mappings read. Raises SourceUnavailable, SourceError, MappingError."""
-        tables = captured_tables(self._config, self._source, all_tables(self._settings))
-        return settings_of(self._source, self._settings, tables)
+        return settings_of(self._source, self._settings, tables_to_capture(self._config, self._source))
 
     def deriver(self, conn: psycopg.Connection[Any], on_commit: Callable[[], None]) -> Deriver:
         """A deriver on `conn`, its mappings compiled against the source's tables as they are now.
@@ -138,6 +145,29 @@ def compile_source(config: Config, source: str, relations: Sequence[Relation]) -
         for name, m in mine
     )  # fmt: skip
     return SourceMappings(source, compiled, dict(mine))
+
+
+def tables_to_capture(config: Config, source: str) -> tuple[tuple[str, str], ...]:
+    """(schema, table) of all that the mappings of a source read, and of the parents whose foreign keys act on those unseen.
+
+    Raises SourceUnavailable, SourceError, MappingError.
+    """
+    settings = config.sources[source]
+    tables = captured_tables(config, source, all_tables(settings))
+    while True:
+        relations = relations_of(settings, tables)
+        acting = {(k.parent_schema, k.parent_table) for r in relations for k in r.foreign_keys}
+        more = sorted(p for p in acting - set(tables) if p[0] in {r.schema for r in relations})
+        if not more:
+            break
+        tables = (*tables, *more)
+    refused = unfollowable(relations)
+    if refused:
+        raise SourceError(
+            "; ".join(refused), where=f"source {source}",
+            remedy="capture the parent table too, or drop the foreign key's action",
+        )  # fmt: skip
+    return tables
 
 
 def captured_tables(

@@ -126,13 +126,18 @@ class Estate:
     def start_agent(self) -> Child:
         """The real agent, through the real command line."""
         env = {"COEXIST_FINANCE_DSN": self.source_dsn, "COEXIST_ERP_SECRET": self._secret}
-        command = [*_coexist(), "--config", str(self.config), "run", "--log-format", "json"]
+        command = [*coexist(), "--config", str(self.config), "run", "--log-format", "json"]
         with self._interrupts.held():
             self.agent = Child("agent", command, self.directory, env)
         return self.agent
 
-    def _write_config(self) -> None:
+    def _settings(self) -> dict[str, Any]:
+        """What is the demo's own in the shipped example."""
         settings: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+        return settings
+
+    def _write_config(self) -> None:
+        settings = self._settings()
         settings["store"] = {"embedded": {"directory": "store", "settings": _STORE_SETTINGS}}
         settings["agent"]["http"]["port"] = embedded.free_port()
         erp = settings["targets"]["erp"]
@@ -168,7 +173,7 @@ class Estate:
             return json.load(answer)
 
 
-def _coexist() -> list[str]:
+def coexist() -> list[str]:
     """The installed command, else the same by module."""
     script = Path(sys.executable).with_name("coexist")
     return [str(script)] if script.exists() else [sys.executable, "-c", "from agent.cli import main; main()"]

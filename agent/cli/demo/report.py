@@ -10,7 +10,7 @@ from agent.cli.demo.estate import Estate
 from agent.cli.demo.traced import traced
 from agent.cli.demo.view import Numbers
 from agent.operations.books import Books, books
-from sandbox.compare import compare, render
+from sandbox.compare import Comparison, compare, render
 
 _DIFFERENCES = 4
 
@@ -31,23 +31,28 @@ def report(estate: Estate, told: Told) -> int:
     """Print it all; 0 when the sides agree, 4 when they differ. Raises Failed when a number is not above zero."""
     assert estate.view is not None, "no store"
     result = compare(estate.source_dsn, estate.record)
-    _heading("Both sides, each from its own records")
+    heading("Both sides, each from its own records")
     click.echo(render(result))
-    _heading("One record, from source row to document")
+    heading("One record, from source row to document")
     for line in traced(estate):
         click.echo(line)
     numbers = estate.view.numbers()
-    _heading("What happened on the way (from the store)")
+    heading("What happened on the way (from the store)")
     wanted = _wanted(numbers, told)
     for name, value in wanted.items():
         click.echo(f"{value:8,}  {name}")
-    _heading("The agent's books")
+    heading("The agent's books")
     ledgers = books(estate.view.store)
-    _books(ledgers)
+    print_books(ledgers)
     click.echo()
     nothing = [name for name, value in wanted.items() if value <= 0]
     if nothing:
         raise Failed("these must be above zero: " + "; ".join(nothing))
+    return verdict(result, ledgers)
+
+
+def verdict(result: Comparison, ledgers: Books) -> int:
+    """The last line, and the exit code. Raises Failed when the agent's own books do not balance."""
     if not ledgers.balanced:
         raise Failed("the agent's books do not balance")
     if result.balanced:
@@ -67,12 +72,13 @@ def _wanted(numbers: Numbers, told: Told) -> dict[str, int]:
     }
 
 
-def _books(found: Books) -> None:
+def print_books(found: Books) -> None:
+    """Both sides of each ledger."""
     for ledger in found.ledgers:
         left = " + ".join(f"{name} {n:,}" for name, n in ledger.left.items())
         right = " + ".join(f"{name} {n:,}" for name, n in ledger.right.items() if n)
-        verdict = "balanced" if ledger.difference == 0 else f"OUT OF BALANCE by {ledger.difference:+,}"
-        click.echo(f"{ledger.ledger:9} {ledger.scope:8} {left} = {right or '0'}  ({verdict})")
+        judged = "balanced" if ledger.difference == 0 else f"OUT OF BALANCE by {ledger.difference:+,}"
+        click.echo(f"{ledger.ledger:9} {ledger.scope:8} {left} = {right or '0'}  ({judged})")
 
 
 def _first(differences: tuple[str, ...]) -> str:
@@ -80,6 +86,7 @@ def _first(differences: tuple[str, ...]) -> str:
     return "; ".join(differences[:3]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _heading(text: str) -> None:
+def heading(text: str) -> None:
+    """One of the parts begins."""
     click.echo()
     click.echo(click.style(text, bold=True))

@@ -8,12 +8,13 @@ from typing import NoReturn
 from sqlglot import exp
 
 from agent.errors import MappingError
-from agent.mapping import lineage, mariadb
+from agent.mapping import lineage
 from agent.mapping.affected import AffectedBuilder, Reach
 from agent.mapping.allow import DIALECTS
 from agent.mapping.emit import Emitter
 from agent.mapping.evaluate import evaluate, view, whole
 from agent.mapping.ir import Query, Source
+from agent.mapping.mariadb import translate as mariadb
 from agent.mapping.normalise import reduce_outer_joins
 from agent.mapping.paths import leaves
 from agent.mapping.problems import Problems

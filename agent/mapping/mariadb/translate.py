@@ -13,8 +13,12 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from agent.mapping.ir import Block, Query
-from agent.mapping.mariadb_functions import Functions
-from agent.mapping.mariadb_values import Value, Values
+from agent.mapping.mariadb.casts import Casts
+from agent.mapping.mariadb.compare import Comparisons
+from agent.mapping.mariadb.lists import Lists
+from agent.mapping.mariadb.numbers import Numbers
+from agent.mapping.mariadb.texts import Texts
+from agent.mapping.mariadb.values import Value
 from agent.mapping.problems import Problems
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ)
@@ -51,8 +55,9 @@ def translate(query: Query, problems: Problems) -> None:
 class _Translator:
     def __init__(self, query: Query, problems: Problems) -> None:
         self.query = query
-        self.values = Values(problems)
-        self.functions = Functions(self.values, self.value)
+        self.values = Comparisons(problems)
+        kinds = [kind(self.values, self.value) for kind in (Numbers, Texts, Casts, Lists)]
+        self.rules = {node: rule for kind in kinds for node, rule in kind.rules().items()}
         self.outputs: dict[str, dict[str, Value]] = {}
 
     def run(self) -> None:
@@ -65,7 +70,15 @@ class _Translator:
             return self.outputs[block.name]
         found = self.outputs[block.name] = {}
         block.where = [self.truth(t) for t in block.where]
+        own = {s.alias for s in block.sources()}
         for join in block.left:
+            for term in join.on:
+                if self.query.reads(term) - own:
+                    # Seen in 10.11: such a condition is left out of the join.
+                    raise self.values.error(
+                        "an outer query's column in the ON of a LEFT JOIN: MariaDB does not heed it",
+                        "put the condition into the WHERE, or into a CASE around the value", term,
+                    )  # fmt: skip
             join.on = [self.truth(t) for t in join.on]
         if block.kind != "exists":
             for name, node in block.outputs.items():
@@ -131,10 +144,10 @@ class _Translator:
             return Value(self._predicate(node), "bool")
         if isinstance(node, exp.Coalesce | exp.If | exp.Case | exp.Nullif):
             return self._choice(node)
-        translated = self.functions.translate(node)
-        if translated is None:
+        rule = self.rules.get(type(node))
+        if rule is None:
             raise self.values.error(f"{node.key.upper()} is not supported in mariadb mappings", "leave it out", node)
-        return translated
+        return rule(node)
 
     def _column(self, node: exp.Column) -> Value:
         _, source = self.query.source_of(node.table)
@@ -171,7 +184,7 @@ class _Translator:
             terms = []
             for number, (kind, bound) in enumerate(bounds):
                 one, other = self.values.ordered(left, bound, node)
-                terms.append(kind(this=self.functions.once(one, node) if number else one, expression=other))
+                terms.append(kind(this=self.values.once(one, node) if number else one, expression=other))
             return exp.Paren(this=exp.And(this=terms[0], expression=terms[1]))
         right = self._operand(node.expression)
         if isinstance(node, exp.Like):
@@ -223,7 +236,7 @@ class _Translator:
     def _when(self, node: exp.Expr, condition: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Case) and node.this is not None:
             left, right = self.values.comparable(self.value(node.this), self.value(condition), node)
-            return exp.EQ(this=self.functions.once(left, node), expression=right)
+            return exp.EQ(this=self.values.once(left, node), expression=right)
         return self.truth(condition)
 
     def _nullif(self, node: exp.Nullif) -> Value:
@@ -232,7 +245,7 @@ class _Translator:
             value = self.values.number(value, node)
         left, right = self.values.comparable(value, other, node)
         same = exp.EQ(this=left, expression=right)
-        result = self.functions.once(value.node, node)
+        result = self.values.once(value.node, node)
         return value.with_node(exp.Case(ifs=[exp.If(this=same, true=exp.null())], default=result))
 
 

@@ -18,9 +18,11 @@ from sandbox.erp.server import ErpSandbox
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox.erp", description="A pretend ERP tenant on 127.0.0.1."
+        prog="python -m sandbox.erp", description="A pretend ERP tenant."
     )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--public-url", help="what others reach it by, where that is not http://host:port")
     parser.add_argument("--record", required=True, help="SQLite file; an existing one is continued")
     parser.add_argument("--tenant", default="contoso-test")
     parser.add_argument("--client-id", default="coexist-test")
@@ -38,7 +40,9 @@ def _arguments() -> argparse.Namespace:
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    names = ("port", "tenant", "client_id", "page_size", "latency_ms", "token_seconds", "max_batch")
+    names = (
+        "host", "port", "public_url", "tenant", "client_id", "page_size", "latency_ms", "token_seconds", "max_batch",
+    )  # fmt: skip
     settings = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
     if arguments.company:
         pairs = [text.partition(":") for text in arguments.company]

@@ -32,7 +32,9 @@ class Settings:
     client_secret: str = field(repr=False)
     client_id: str = "coexist-test"
     tenant: str = "contoso-test"
+    host: str = "127.0.0.1"
     port: int = 0
+    public_url: str | None = None  # what others reach it by, where that is not http://host:port
     companies: tuple[Company, ...] = COMPANIES
     default_company: str = "usmf"
     terms: tuple[str, ...] = TERMS

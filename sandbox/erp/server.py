@@ -43,7 +43,7 @@ class Late:
 
 
 class ErpSandbox:
-    """One pretend tenant on 127.0.0.1; `async with ErpSandbox(record=…, client_secret=…) as erp: erp.url`."""
+    """One pretend tenant; `async with ErpSandbox(record=…, client_secret=…) as erp: erp.url`."""
 
     def __init__(self, *, record: Path | str, client_secret: str, **settings: Any) -> None:
         self.settings = Settings(record=record, client_secret=client_secret, **settings)
@@ -56,6 +56,7 @@ class ErpSandbox:
         self.in_flight = 0
         self.late: list[Late] = []
         self.url = ""
+        self.port = 0
         self._requests = 0
         self._runner: web.ServerRunner | None = None
 
@@ -71,10 +72,10 @@ class ErpSandbox:
         server = web.Server(self._handle, request_factory=_request, access_log=None, keepalive_timeout=3600.0)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.settings.port)
+        site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
         await site.start()
-        port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = self._runner.addresses[0][1]
+        self.url = self.settings.public_url or f"http://{self.settings.host}:{self.port}"
         self.service.serve_at(self.url)
 
     async def stop(self) -> None:

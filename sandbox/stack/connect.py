@@ -14,6 +14,22 @@ from sandbox.stack.process import Server
 _PROVIDERS = "org.apache.kafka.common.config.provider"
 _JSON = "org.apache.kafka.connect.json.JsonConverter"
 
+# What every worker of ours is told, whatever it runs on. docker-compose.yml tells its own the same.
+PROMISES: Mapping[str, object] = {
+    "key.converter": _JSON,
+    "value.converter": _JSON,
+    "key.converter.schemas.enable": "false",
+    "value.converter.schemas.enable": "false",
+    "plugin.discovery": "service_load",
+    "exactly.once.source.support": "enabled",
+    # How long what a killed worker left behind stops everybody else. A connector needs the first one too, as
+    # producer.override.transaction.timeout.ms.
+    "producer.transaction.timeout.ms": 10_000,
+    "session.timeout.ms": 6_000,  # what a broker allows at least, unless told otherwise
+    "heartbeat.interval.ms": 2_000,
+    "scheduled.rebalance.max.delay.ms": 0,
+}
+
 
 class Worker(Server):
     """`Worker(directory, bootstrap)`: a distributed worker that runs source connectors exactly-once.
@@ -68,22 +84,11 @@ class Worker(Server):
             "status.storage.replication.factor": 1,
             "offset.storage.partitions": 1,
             "status.storage.partitions": 1,
-            "key.converter": _JSON,
-            "value.converter": _JSON,
-            "key.converter.schemas.enable": "false",
-            "value.converter.schemas.enable": "false",
             "plugin.path": fetch().plugins,
-            "plugin.discovery": "service_load",
             "config.providers": "env,file",
             "config.providers.env.class": f"{_PROVIDERS}.EnvVarConfigProvider",
             "config.providers.file.class": f"{_PROVIDERS}.FileConfigProvider",
-            "exactly.once.source.support": "enabled",
-            # How long what a killed worker left behind stops everybody else. A connector needs the first one too, as
-            # producer.override.transaction.timeout.ms.
-            "producer.transaction.timeout.ms": 10_000,
-            "session.timeout.ms": 6_000,  # what a broker allows at least, unless told otherwise
-            "heartbeat.interval.ms": 2_000,
-            "scheduled.rebalance.max.delay.ms": 0,
+            **PROMISES,
             **self._settings,
         }
 

@@ -18,6 +18,18 @@ from sandbox.stack.process import Server, listens
 
 _FORMAT_SECONDS = 60
 
+# What every broker of ours is told, whatever it runs on. docker-compose.yml tells its own the same.
+PROMISES: Mapping[str, object] = {
+    "log.cleanup.policy": "delete",
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": 0,
+    # A killed broker may not come back before the controller has given its former life up, by default 9 s.
+    "broker.session.timeout.ms": 4000,
+    "broker.heartbeat.interval.ms": 1000,
+    # A dead producer's transaction holds readers until it is looked at, by default only every 10 s.
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
+}
+
 
 class Broker(Server):
     """`Broker(directory)`; `settings` are lines of server.properties laid over ours."""
@@ -53,8 +65,6 @@ class Broker(Server):
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": self.directory / "data",
-            "log.cleanup.policy": "delete",
-            "auto.create.topics.enable": "false",
             "num.partitions": 1,
             "default.replication.factor": 1,
             "offsets.topic.replication.factor": 1,
@@ -65,12 +75,7 @@ class Broker(Server):
             "share.coordinator.state.topic.replication.factor": 1,
             "share.coordinator.state.topic.min.isr": 1,
             "share.coordinator.state.topic.num.partitions": 1,
-            "group.initial.rebalance.delay.ms": 0,
-            # A killed broker may not come back before the controller has given its former life up, by default 9 s.
-            "broker.session.timeout.ms": 4000,
-            "broker.heartbeat.interval.ms": 1000,
-            # A dead producer's transaction holds readers until it is looked at, by default only every 10 s.
-            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
+            **PROMISES,
             **self._settings,
         }
 

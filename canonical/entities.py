@@ -173,13 +173,15 @@ class TimeLine(CanonicalEntity):
 
 
 class TimeEntry(CanonicalEntity):
-    """A consultant's hours of a week on a project, with their approval. Corrected after approval, it stays approved."""
+    """A consultant's hours of a week on a project, with their approval.
+
+    Not a document that is frozen: corrected after approval, it stays approved, and only where it ends counts.
+    """
 
     object_name: ClassVar[str] = "time_entry"
     business_date_field: ClassVar[str | None] = "week"
     state_field: ClassVar[str | None] = "status"
     steps: ClassVar[tuple[str, ...]] = ("approved",)
-    document: ClassVar[bool] = True
     events: ClassVar[dict[str, str]] = {"approved": "time_entry.approved"}
 
     external_number: Code

@@ -1,12 +1,12 @@
-"""Plans for masters: create, patch what differs, deactivate."""
+"""Plans for masters: create, patch what differs (lines too, where there are any), deactivate."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from agent.model.commands import Action
-from agent.outbox.parts import Done, Park, Planned, Send, Work
-from agent.profile import changed_fields, marker_of, native_document, native_fields
+from agent.outbox.parts import Done, Park, Planned, Send, Work, differences, lines_of
+from agent.profile import marker_of, native_document, native_fields
 
 
 def plan_master(work: Work) -> Planned:
@@ -16,14 +16,17 @@ def plan_master(work: Work) -> Planned:
         return _deactivate(work)
     if record.lifecycle == "absent":
         return create(work, "live")
-    changes = changed_fields(work.profile, record.agreed, work.wanted)
-    if not changes:
+    changes, children = differences(work, work.key, record.agreed)
+    if not changes and not children:
         return Done("no difference")
+    lines = lines_of(work.profile)
+    agreed = {**changes, lines: work.wanted[lines]} if children else changes
     return Send(
         Action.UPDATE,
         work.key,
         native_fields(work.profile, changes, work.legal_entities),
-        {"lifecycle": "live", "agreed": changes},
+        {"lifecycle": "live", "agreed": agreed},
+        children=children,
         token=record.token if work.if_match else None,
         more=bool(work.deferred),
     )

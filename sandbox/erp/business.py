@@ -7,6 +7,8 @@ from typing import Any
 
 from sandbox.erp.config import Settings
 from sandbox.erp.errors import Refused, infolog
+from sandbox.erp.projects import Projects
+from sandbox.erp.refusals import dependent, unrelated
 from sandbox.erp.schema import SetSchema, cents
 from sandbox.erp.sets import CUSTOMERS, HEADERS, LINES, PARTIES, PAYMENTS, SETTLEMENTS
 from sandbox.erp.state import Key, Row, State, Unit, canonical
@@ -47,6 +49,10 @@ class Business:
             PAYMENTS.name: self._frozen_payment,
             SETTLEMENTS.name: self._settlement_deleted,
         }
+        self.projects = Projects(state, self._home_period_open)
+        self.create |= self.projects.create
+        self.patch |= self.projects.patch
+        self.delete |= self.projects.delete
 
     def company(self, schema: SetSchema, code: str) -> str:
         """The company's own spelling."""
@@ -69,20 +75,20 @@ class Business:
             and parent.upper() != key[0]
             and (parent.upper(),) not in self.state.tables[PARTIES.name].rows
         ):
-            raise _unrelated(PARTIES, "ParentPartyNumber", parent, PARTIES)
+            raise unrelated(PARTIES, "ParentPartyNumber", parent, PARTIES)
 
     def _party_deleted(self, key: Key, fields: Fields, unit: Unit) -> None:
         parties = self.state.tables[PARTIES.name].rows.items()
         if any(row.fields["ParentPartyNumber"].upper() == key[0] and other != key for other, row in parties):
-            raise _dependent(PARTIES, PARTIES)
+            raise dependent(PARTIES, PARTIES)
         customers = self.state.tables[CUSTOMERS.name].rows.values()
         if any(row.fields["PartyNumber"].upper() == key[0] for row in customers):
-            raise _dependent(PARTIES, CUSTOMERS)
+            raise dependent(PARTIES, CUSTOMERS)
 
     def _customer(self, key: Key, fields: Fields, unit: Unit) -> None:
         party = fields.get("PartyNumber")
         if party is not None and (party.upper(),) not in self.state.tables[PARTIES.name].rows:
-            raise _unrelated(CUSTOMERS, "PartyNumber", party, PARTIES)
+            raise unrelated(CUSTOMERS, "PartyNumber", party, PARTIES)
         terms = fields.get("PaymentTermsName")
         if terms and terms.upper() not in self.terms:
             raise infolog(
@@ -95,12 +101,12 @@ class Business:
         for schema, name in ((HEADERS, "InvoiceAccount"), (PAYMENTS, "CustomerAccount")):
             rows = self.state.tables[schema.name].rows.items()
             if any(other[0] == key[0] and row.fields[name].upper() == key[1] for other, row in rows):
-                raise _dependent(CUSTOMERS, schema)
+                raise dependent(CUSTOMERS, schema)
 
     def _account(self, schema: SetSchema, key: Key, name: str, fields: Fields) -> None:
         account = fields.get(name)
         if account is not None and (key[0], account.upper()) not in self.state.tables[CUSTOMERS.name].rows:
-            raise _unrelated(schema, name, account, CUSTOMERS)
+            raise unrelated(schema, name, account, CUSTOMERS)
 
     def _header_created(self, key: Key, fields: Fields, unit: Unit) -> None:
         self._header(key, fields)
@@ -128,7 +134,7 @@ class Business:
     def _line(self, key: Key, fields: Fields, unit: Unit) -> None:
         header = self.state.tables[HEADERS.name].rows.get(key[:2])
         if header is None:
-            raise _unrelated(LINES, "InvoiceNumber", str(key[1]), HEADERS)
+            raise unrelated(LINES, "InvoiceNumber", str(key[1]), HEADERS)
         if _posted(header) and key[:2] not in unit.historical:
             raise infolog(
                 LINES.entity, f"Invoice {header.fields['InvoiceNumber']} is posted and cannot be changed."
@@ -142,6 +148,7 @@ class Business:
         """What must hold when a unit of work ends."""
         for key in unit.historical:
             self._total_matches(key, self.state.tables[HEADERS.name].rows[key], "Write")
+        self.projects.finish(unit)
 
     def _total_matches(self, key: Key, header: Row, doing: str) -> None:
         lines = self.state.tables[LINES.name].children(key)
@@ -166,12 +173,7 @@ class Business:
         self._period_open(HEADERS, fields["dataAreaId"], fields["InvoiceDate"], doing)
         self._offsets(key, header, doing)
         voucher = self._voucher(
-            unit,
-            "invoice",
-            fields,
-            fields["InvoiceNumber"],
-            fields["InvoiceDate"],
-            cents(fields["TotalAmount"]),
+            unit, "invoice", fields, fields["InvoiceNumber"], fields["InvoiceDate"], cents(fields["TotalAmount"])
         )
         delta = {"DocumentStatus": "Posted", "VoucherNumber": voucher}
         unit.put(self.state.tables[HEADERS.name], key, self.state.changed(HEADERS, header, delta))
@@ -210,6 +212,9 @@ class Business:
             text = f"Fiscal period for date {day} is not open in company {company}. Period closed."
             raise infolog(schema.entity, text, doing)
 
+    def _home_period_open(self, schema: SetSchema, stamp: str) -> None:
+        self._period_open(schema, self.settings.default_company, stamp)
+
     def _voucher(self, unit: Unit, kind: str, fields: Fields, document: str, stamp: str, amount: int) -> str:
         number = self.state.voucher_number()
         unit.vouchers.append(
@@ -238,7 +243,7 @@ class Business:
     def _settlement(self, key: Key, fields: Fields, unit: Unit) -> None:
         payment = self.state.tables[PAYMENTS.name].rows.get(key[:2])
         if payment is None:
-            raise _unrelated(SETTLEMENTS, "JournalNumber", str(key[1]), PAYMENTS)
+            raise unrelated(SETTLEMENTS, "JournalNumber", str(key[1]), PAYMENTS)
         if payment.fields["IsReversed"] == "Yes":
             raise _frozen(SETTLEMENTS, key)
         if not _posted(self.invoice(key[0], fields["InvoiceNumber"])):
@@ -284,21 +289,6 @@ def _posted(header: Row | None) -> bool:
 
 def _frozen(schema: SetSchema, key: Key) -> Refused:
     return infolog(schema.entity, f"Payment {key[1]} is posted and cannot be changed.")
-
-
-def _unrelated(schema: SetSchema, name: str, value: str, related: SetSchema) -> Refused:
-    return infolog(
-        schema.entity,
-        f"The value '{value}' in field '{name}' is not found in the related table '{related.name}'.",
-    )
-
-
-def _dependent(schema: SetSchema, dependent: SetSchema) -> Refused:
-    return infolog(
-        schema.entity,
-        f"The record in {schema.name} cannot be deleted while dependent {dependent.name} records exist.",
-        "Delete",
-    )
 
 
 def key_of(schema: SetSchema, fields: Fields) -> Key:

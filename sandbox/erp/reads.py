@@ -100,8 +100,8 @@ class Reader:
         values = [wanted[k] for k in schema.keys if k in wanted]
         if len(values) == len(schema.keys):
             keys = [tuple(int(v) if v.__class__ is float else v for v in canonical(tuple(values)))]
-        elif schema.parent is not None and all(k in wanted for k in schema.keys[:2]):
-            keys = table.by_parent.get(canonical((wanted[schema.keys[0]], wanted[schema.keys[1]])), ())
+        elif schema.parent is not None and all(k in wanted for k in schema.keys[:-1]):
+            keys = table.by_parent.get(canonical(tuple(wanted[k] for k in schema.keys[:-1])), ())
         elif table.index_field is not None and wanted.get(table.index_field):
             keys = table.by_value.get(wanted[table.index_field], ())
         if keys is None:

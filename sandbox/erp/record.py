@@ -18,6 +18,7 @@ from sandbox.erp.sets import WRITABLE
 from sandbox.erp.state import Row, State, canonical
 
 Arrival = list[Any]
+_HUNDREDTHS = ("_cents", "_hundredths")
 _NAMED = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
@@ -122,12 +123,12 @@ def _upsert(schema: SetSchema) -> str:
 
 
 def _storing(schema: SetSchema) -> Callable[[Row], list[Any]]:
-    """Row → column values; only money and dates are stored otherwise than they are answered."""
+    """Row → column values; only money, hours and dates are stored otherwise than they are answered."""
     names = [f.name for f in schema.fields]
     converted = [
         (i + 2, _day if f.kind == "date" else cents)
         for i, f in enumerate(schema.fields)
-        if f.kind == "date" or f.column.endswith("_cents")
+        if f.kind == "date" or f.column.endswith(_HUNDREDTHS)
     ]
 
     def store(row: Row) -> list[Any]:
@@ -149,7 +150,7 @@ def _restoring(schema: SetSchema) -> Callable[[tuple[Any, ...]], dict[str, Any]]
         for spec, value in zip(schema.fields, stored[2:], strict=True):
             if spec.kind == "date" and value is not None:
                 value = value + "T12:00:00Z"
-            elif spec.column.endswith("_cents"):
+            elif spec.column.endswith(_HUNDREDTHS):
                 value = value / 100
             fields[spec.name] = value
         return fields

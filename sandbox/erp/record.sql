@@ -38,6 +38,28 @@ CREATE TABLE IF NOT EXISTS settlement (
     rec_id INTEGER PRIMARY KEY, version INTEGER NOT NULL, data_area_id TEXT NOT NULL, journal_number TEXT NOT NULL,
     invoice_number TEXT NOT NULL, settled_cents INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS project (
+    rec_id INTEGER PRIMARY KEY, version INTEGER NOT NULL, project_id TEXT NOT NULL, name TEXT NOT NULL,
+    client_reference TEXT NOT NULL, customer_reference TEXT NOT NULL, project_stage TEXT NOT NULL,
+    project_type TEXT NOT NULL, project_manager TEXT NOT NULL, currency_code TEXT NOT NULL,
+    budget_hours_hundredths INTEGER NOT NULL, budget_amount_cents INTEGER NOT NULL, start_date TEXT, end_date TEXT,
+    is_confidential TEXT NOT NULL, note TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS project_activity (
+    rec_id INTEGER PRIMARY KEY, version INTEGER NOT NULL, activity_number TEXT NOT NULL, project_id TEXT NOT NULL,
+    name TEXT NOT NULL, activity_state TEXT NOT NULL, is_billable TEXT NOT NULL, planned_hours_hundredths INTEGER NOT NULL,
+    hourly_rate REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS timesheet (
+    rec_id INTEGER PRIMARY KEY, version INTEGER NOT NULL, timesheet_number TEXT NOT NULL, project_id TEXT NOT NULL,
+    resource_id TEXT NOT NULL, period_start_date TEXT NOT NULL, approval_status TEXT NOT NULL, approved_by TEXT NOT NULL,
+    total_hours_hundredths INTEGER NOT NULL, note TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS timesheet_line (
+    rec_id INTEGER PRIMARY KEY, version INTEGER NOT NULL, timesheet_number TEXT NOT NULL, line_number INTEGER NOT NULL,
+    activity_number TEXT NOT NULL, work_date TEXT, hours_hundredths INTEGER NOT NULL, hourly_rate REAL NOT NULL,
+    is_billable TEXT NOT NULL, description TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS voucher (
     voucher_number TEXT PRIMARY KEY, data_area_id TEXT NOT NULL, kind TEXT NOT NULL, document_number TEXT NOT NULL,
     posted_on TEXT NOT NULL, currency_code TEXT NOT NULL, amount_cents INTEGER NOT NULL, at REAL NOT NULL

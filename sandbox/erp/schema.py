@@ -18,7 +18,8 @@ _LARGEST = 10.0**13
 
 @dataclass(frozen=True)
 class Field:
-    """One property. access: rw, ro (server only), co (create only). size: longest text or most decimals."""
+    """One property. access: rw, ro (server only), co (create only). size: longest text or most decimals. values: the only ones.
+    """
 
     name: str
     column: str
@@ -28,6 +29,7 @@ class Field:
     nullable: bool = False
     default: Any = ""
     access: str = "rw"
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class SetSchema:
     server_key: str | None = None
     actions: tuple[str, ...] = ()
     navigation: dict[str, str] = field(default_factory=dict)  # property → entity set of the children
-    parent: str | None = None  # entity set whose key is the beginning of ours
+    parent: str | None = None  # entity set whose key is ours but for the last field
     by_name: dict[str, Field] = field(init=False)
     create_checks: dict[str, Check] = field(init=False)
     patch_checks: dict[str, Check] = field(init=False)
@@ -95,7 +97,7 @@ def compile_check(spec: Field, type_name: str, entity: str) -> Check:
 
 def _wrong(spec: Field, value: Any) -> Refused:
     shown = str(value)[:60]
-    wanted = edm(spec.kind)
+    wanted = f"Microsoft.Dynamics.DataEntities.{spec.name}" if spec.values else edm(spec.kind)
     return payload(
         f"Cannot convert the literal '{shown}' to the expected type '{wanted}' for property '{spec.name}'."
     )
@@ -103,13 +105,15 @@ def _wrong(spec: Field, value: Any) -> Refused:
 
 def _text(spec: Field, entity: str) -> Check:
     longest = spec.size if spec.size is not None else 1 << 30
-    name, required = spec.name, spec.required
+    name, required, values = spec.name, spec.required, spec.values
 
     def check(value: Any) -> Any:
         if value.__class__ is not str:
             if value is not None:
                 raise _wrong(spec, value)
             value = ""
+        if values and value not in values:
+            raise _wrong(spec, value)
         if len(value) > longest:
             raise infolog(
                 entity,
@@ -178,5 +182,5 @@ def _yesno(spec: Field, entity: str) -> Check:
 
 
 def cents(value: float) -> int:
-    """Money as an exact integer of hundredths."""
+    """Money and hours as an exact integer of hundredths."""
     return round(value * 100)

@@ -13,6 +13,11 @@ def _yes_no(name: str, column: str, default: str, access: str = "rw") -> Field:
     return Field(name, column, "yesno", default=default, access=access)
 
 
+def _one_of(name: str, column: str, *values: str) -> Field:
+    """The first is the default."""
+    return Field(name, column, default=values[0], values=values)
+
+
 PARTIES = SetSchema(
     "Parties",
     "Party",
@@ -142,6 +147,88 @@ SETTLEMENTS = SetSchema(
     parent="CustomerPaymentJournals",
 )
 
+PROJECTS = SetSchema(
+    "Projects",
+    "Project",
+    "ProjProjectEntity",
+    "project",
+    ("ProjectID",),
+    (
+        Field("ProjectID", "project_id", size=20, required=True),
+        Field("Name", "name", size=100, required=True),
+        Field("ClientReference", "client_reference", size=20),
+        Field("CustomerReference", "customer_reference", size=60),
+        _one_of("ProjectStage", "project_stage", "Created", "InProcess", "OnHold", "Finished", "Cancelled"),
+        _one_of("ProjectType", "project_type", "TimeAndMaterial", "FixedPrice"),
+        Field("ProjectManager", "project_manager", size=20),
+        Field("CurrencyCode", "currency_code", size=3),
+        Field("BudgetHours", "budget_hours_hundredths", "decimal", 2, default=0.0),
+        Field("BudgetAmount", "budget_amount_cents", "decimal", 2, default=0.0),
+        Field("StartDate", "start_date", "date", nullable=True, default=None),
+        Field("EndDate", "end_date", "date", nullable=True, default=None),
+        _yes_no("IsConfidential", "is_confidential", "No"),
+        Field("Note", "note"),
+    ),
+    token=True,
+)
+
+ACTIVITIES = SetSchema(
+    "ProjectActivities",
+    "ProjectActivity",
+    "ProjProjectActivityEntity",
+    "project_activity",
+    ("ActivityNumber",),
+    (
+        Field("ActivityNumber", "activity_number", size=20, required=True),
+        Field("ProjectID", "project_id", size=20, required=True),
+        Field("Name", "name", size=100, required=True),
+        _one_of("ActivityState", "activity_state", "Open", "Closed", "Cancelled"),
+        _yes_no("IsBillable", "is_billable", "Yes"),
+        Field("PlannedHours", "planned_hours_hundredths", "decimal", 2, default=0.0),
+        Field("HourlyRate", "hourly_rate", "decimal", 4, default=0.0),
+    ),
+    token=True,
+)
+
+SHEETS = SetSchema(
+    "TimesheetHeaders",
+    "TimesheetHeader",
+    "ProjTimesheetHeaderEntity",
+    "timesheet",
+    ("TimesheetNumber",),
+    (
+        Field("TimesheetNumber", "timesheet_number", size=20, required=True),
+        Field("ProjectID", "project_id", size=20, required=True),
+        Field("ResourceID", "resource_id", size=20, required=True),
+        Field("PeriodStartDate", "period_start_date", "date", required=True),
+        _one_of("ApprovalStatus", "approval_status", "Draft", "Submitted", "Approved", "Rejected", "Cancelled"),
+        Field("ApprovedBy", "approved_by", size=20),
+        Field("TotalHours", "total_hours_hundredths", "decimal", 2, default=0.0),
+        Field("Note", "note"),
+    ),
+    token=True,
+    navigation={"Lines": "TimesheetLines"},
+)
+
+SHEET_LINES = SetSchema(
+    "TimesheetLines",
+    "TimesheetLine",
+    "ProjTimesheetLineEntity",
+    "timesheet_line",
+    ("TimesheetNumber", "LineNumber"),
+    (
+        Field("TimesheetNumber", "timesheet_number", size=20, required=True),
+        Field("LineNumber", "line_number", "int", required=True),
+        Field("ActivityNumber", "activity_number", size=20),
+        Field("WorkDate", "work_date", "date", nullable=True, default=None),
+        Field("Hours", "hours_hundredths", "decimal", 2, required=True),
+        Field("HourlyRate", "hourly_rate", "decimal", 4, default=0.0),
+        _yes_no("IsBillable", "is_billable", "Yes"),
+        Field("Description", "description", size=200),
+    ),
+    parent="TimesheetHeaders",
+)
+
 LEGAL_ENTITIES = SetSchema(
     "LegalEntities",
     "LegalEntity",
@@ -169,6 +256,6 @@ PARAMETERS = SetSchema(
     ),
 )
 
-WRITABLE = (PARTIES, CUSTOMERS, HEADERS, LINES, PAYMENTS, SETTLEMENTS)
+WRITABLE = (PARTIES, CUSTOMERS, HEADERS, LINES, PAYMENTS, SETTLEMENTS, PROJECTS, ACTIVITIES, SHEETS, SHEET_LINES)
 READ_ONLY = (LEGAL_ENTITIES, PARAMETERS)
 SETS: dict[str, SetSchema] = {s.name: s for s in (*WRITABLE, *READ_ONLY)}

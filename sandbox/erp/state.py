@@ -47,7 +47,7 @@ class Table:
         self.ordered = True
 
     def children(self, parent: Key) -> list[Row]:
-        """The records whose key begins with `parent`."""
+        """The records whose key is `parent` and one field more."""
         return [self.rows[k] for k in self.by_parent.get(parent, ())]
 
     def in_order(self) -> dict[Key, Row]:
@@ -65,7 +65,7 @@ class Table:
         else:
             self.rows[key] = row
         if self.schema.parent is not None and (old is None or row is None):
-            _file(self.by_parent, key[:2], key, row is not None)
+            _file(self.by_parent, key[:-1], key, row is not None)
         if self.index_field is not None:
             self._index(self.index_field, key, old, row)
         return old

@@ -13,7 +13,7 @@ from sandbox.erp.config import Settings
 from sandbox.erp.errors import ODATA_TYPE, Refused, infolog, no_resource, not_found, payload, url
 from sandbox.erp.reads import JSON, Answer
 from sandbox.erp.schema import SetSchema, compile_check
-from sandbox.erp.sets import HEADERS, LINES, PAYMENTS, SETTLEMENTS, WRITABLE
+from sandbox.erp.sets import HEADERS, PAYMENTS, SETTLEMENTS, WRITABLE
 from sandbox.erp.state import Key, Row, State, Unit
 from sandbox.erp.target import Target
 
@@ -119,8 +119,8 @@ class Writer:
         self._existing(op, target, schema, key)
         self.business.delete[schema.name](key, {}, unit)
         unit.put(self.state.tables[schema.name], key, None)
-        if schema is HEADERS:
-            lines = self.state.tables[LINES.name]
+        for name in schema.navigation.values():
+            lines = self.state.tables[name]
             for child in list(lines.by_parent.get(key, ())):
                 unit.put(lines, child, None)
         return 204, [], b""

@@ -49,6 +49,16 @@ def payment(of: str, amount: float, settled: list[tuple[str, float]]) -> tuple[s
     return "POST", "CustomerPaymentJournals", COMPANY | doc | {"Settlements": settlements}
 
 
+def sheet(number: str, of: str, total: float, status: str) -> tuple[str, str, Any]:
+    doc = {"TimesheetNumber": number, "ProjectID": of, "ResourceID": "R", "PeriodStartDate": "2024-03-04"}
+    return "POST", "TimesheetHeaders", doc | {"TotalHours": total, "ApprovalStatus": status}
+
+
+def hours(number: str, at: int, figure: float) -> tuple[str, str, Any]:
+    return "POST", "TimesheetLines", {"TimesheetNumber": number, "LineNumber": at, "Hours": figure}
+
+
+STATUS = st.sampled_from(["Draft", "Approved", "Cancelled"])
 YES = st.sampled_from(["Yes", "No", "No"])
 EMPTY = st.sampled_from(["", "", "A"])
 OPERATIONS = st.one_of(
@@ -57,6 +67,10 @@ OPERATIONS = st.one_of(
     st.builds(invoice, NUMBERS, NUMBERS, CENTS | st.just(0.0), YES, EMPTY),
     st.builds(line, NUMBERS, st.integers(0, 2), CENTS),
     st.builds(payment, NUMBERS, CENTS, st.lists(st.tuples(NUMBERS, CENTS), max_size=2)),
+    st.builds(sheet, NUMBERS, NUMBERS, CENTS | st.just(0.0), STATUS),
+    st.builds(hours, NUMBERS, st.integers(0, 2), CENTS),
+    st.builds(lambda n, v: ("PATCH", f"TimesheetHeaders('{n}')", {"ApprovalStatus": v}), NUMBERS, STATUS),
+    NUMBERS.map(lambda n: ("DELETE", f"TimesheetHeaders('{n}')", None)),
     NUMBERS.map(lambda n: ("POST", INVOICE % n + "/Microsoft.Dynamics.DataEntities.Post", None)),
     st.builds(lambda n, v: ("PATCH", f"Parties('{n}')", {"Name": v}), NUMBERS, st.text(max_size=3)),
     st.builds(lambda n, v: ("PATCH", INVOICE % n, {"TotalAmount": v}), NUMBERS, CENTS),
@@ -89,7 +103,7 @@ def books(service: Service) -> dict[str, Any]:
 @settings(max_examples=60, deadline=None)
 @given(PARTS)
 def test_a_restored_sandbox_is_the_one_that_wrote_the_record(parts: list[Any]) -> None:
-    parts = [party("A", "", "a"), account("A", "A"), *parts]
+    parts = [party("A", "", "a"), account("A", "A"), ("POST", "Projects", {"ProjectID": "A", "Name": "a"}), *parts]
     with tempfile.TemporaryDirectory() as directory:
         record = Path(directory) / "erp.sqlite"
         service = Service(Settings(record=record, client_secret="x"), Faults())
@@ -111,11 +125,15 @@ def test_a_restored_sandbox_is_the_one_that_wrote_the_record(parts: list[Any]) -
 
 
 def check_ledger(record: Path) -> None:
-    """Hand-written SQL: posted invoices carry the sum of their lines, and the ledger says the same."""
+    """Hand-written SQL: posted invoices and approved time sheets carry the sum of their lines, and the ledger says the same."""
     unequal = """SELECT i.invoice_number FROM invoice i WHERE document_status = 'Posted' AND total_cents <>
                  (SELECT coalesce(sum(l.line_cents), 0) FROM invoice_line l
                   WHERE upper(l.invoice_number) = upper(i.invoice_number))"""
     assert rows(record, unequal) == []
+    wrong = """SELECT s.timesheet_number FROM timesheet s WHERE approval_status = 'Approved' AND total_hours_hundredths <>
+               (SELECT coalesce(sum(l.hours_hundredths), 0) FROM timesheet_line l
+                WHERE upper(l.timesheet_number) = upper(s.timesheet_number))"""
+    assert rows(record, wrong) == []
     posted = "SELECT coalesce(sum(total_cents), 0) FROM invoice WHERE voucher_number <> ''"
     assert rows(record, posted) == rows(
         record, "SELECT coalesce(sum(amount_cents), 0) FROM voucher WHERE kind = 'invoice'"

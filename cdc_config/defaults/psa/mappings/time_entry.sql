@@ -1,6 +1,10 @@
 -- Time sheets with their lines. A line without a rate of its own has its task's; one whose task was deleted has no task.
+-- ref_lines__task__1 runs along with lines: the key of the task per line, in the same order.
 SELECT h.ts_id                                                             AS key_ts_id,
        h.en_no                                                             AS ref_project__1,
+       COALESCE((SELECT JSON_ARRAYAGG(l.tk_no ORDER BY l.ln_no)
+                 FROM tsl AS l
+                 WHERE l.ts_id = h.ts_id), '[]')                           AS ref_lines__task__1,
        CAST(h.ts_id AS CHAR)                                               AS external_number,
        h.en_no                                                             AS project,
        h.cn_no                                                             AS consultant,

@@ -19,6 +19,7 @@ from agent.model.changes import Relation, ResumePoint, RowChange, TransactionSli
 from agent.model.ids import CommitPos
 
 RESOLVED = ("DATA_COLLECTIONS_RESOLVED", "IN_PROGRESS")  # notices that say which tables a snapshot reads
+SAID = (*RESOLVED, "COMPLETED", "ABORTED", "SKIPPED")  # after these nothing of its beginning is open
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _RESNAPSHOT = "compare source and mirror, then take a new snapshot (`coexist source resnapshot`)"
 
@@ -31,10 +32,14 @@ class _Open:
     position: CommitPos
     first: int = 0  # rows handed over before, or durable
     skip: int = 0  # of those, still to come again
-    order: int = 0  # number of the last event
+    order: int = 0  # number of the last event, of those since the last begin
+    events: int = 0  # of all
+    place: tuple[int, int] | None = None  # of the last event in the binary log
     uncounted: int = 0  # truncates, which older connectors leave out of their count
     told: bool = False  # it was told of before: everything of it is dropped
     handed: bool = False  # a part of it left already
+    ddl: bool = False  # of it nothing but a schema change has come
+    odd: bool = False  # a record in it cannot be read
     at: datetime = _NO_TIME
     rows: list[RowChange] = field(default_factory=list)
     half: Half | None = None
@@ -60,6 +65,7 @@ class Assembler:
         self._open: _Open | None = None
         self._read: list[RowChange] = []  # by an incremental snapshot, not handed over yet
         self._read_at = (0, _NO_TIME)
+        self._starting = False  # a snapshot that has not said yet of which tables: its beginning may be needed again
 
     @property
     def waiting(self) -> int:
@@ -80,7 +86,7 @@ class Assembler:
             case Notice():
                 self._notice(event)
             case _:
-                pass
+                self._nothing()
         if not self.snapshot_ahead:
             self._pass(offset)
 
@@ -98,12 +104,14 @@ class Assembler:
     # ------------------------------------------------------------------------------------------------ events
 
     def _begin(self, offset: int, begin: Begin) -> None:
+        self._starting = False
         opened = self._open
-        if opened is not None and (opened.rows or opened.handed):
-            if opened.id != begin.id or opened.handed:
-                raise self._torn(f"transaction {opened.id} has no end, and {begin.id} begins")
-            self.redelivered += 1  # a worker died in the middle of it and tells it again from its beginning
-        # One without rows is a DDL statement, which has a begin and no end.
+        if opened is not None and opened.id == begin.id and opened.events:
+            self._goes_on(opened)
+            return
+        # One of which nothing came is a DDL statement, or was cut off at its beginning: nothing is missing.
+        if opened is not None and (opened.events or opened.handed or opened.odd):
+            raise self._torn(f"transaction {opened.id} has no end, and {begin.id} begins")
         self._open = opened = _Open(begin.id, CommitPos(offset + 1), told=self.cursor.told(begin.id, None))
         # A DDL statement without an end may stand before the one that we wait for.
         if self._resume is not None and opened.position >= (self._resume.open_pos or 0):
@@ -113,8 +121,16 @@ class Assembler:
             opened.handed = opened.first > 0
             self._resume = None
 
+    def _goes_on(self, opened: _Open) -> None:
+        """MariaDB's connector, stopped in the middle of a transaction, begins it again, tells only the rest and counts anew."""
+        if opened.place is None or opened.odd:
+            raise self._torn(f"transaction {opened.id} begins a second time")
+        opened.order = opened.uncounted = 0
+
     def _end(self, offset: int, end: End) -> None:
         opened = self._open
+        if opened is None and end.events == 0:
+            return  # of a DDL statement, after a heartbeat
         if opened is None or opened.id != end.id:
             raise self._torn(f"transaction {end.id} ends without having begun")
         if end.events not in (opened.order, opened.order - opened.uncounted):
@@ -139,6 +155,8 @@ class Assembler:
         if row.initial and not self.cursor.some_tables:
             self.snapshot_ahead = True
             return
+        if row.transaction is None and row.op == "m":
+            return  # written outside of any transaction, and told wherever it happens to be
         if row.transaction is None and row.op == "r":
             self._read_by_snapshot(offset, row, placeholders)
             return
@@ -149,13 +167,21 @@ class Assembler:
             raise self._torn(
                 f"event {row.order} of transaction {row.transaction} follows event {opened.order} of {opened.id}"
             )
-        opened.order, opened.at = row.order, row.at
+        if row.order == 1 and opened.place is not None and not self._after(opened.place, row, key_moved):
+            raise self._torn(f"transaction {opened.id} begins a second time, and not where it was cut off")
+        opened.order, opened.at, opened.place = row.order, row.at, row.place
+        opened.events += 1
         opened.uncounted += row.op == "t"
         self._change(opened, row, key_moved, placeholders)
         if row.op == "t" and self._ddl_commits:
             self.cursor = self.cursor.after(opened.id, None)
             self._finish(opened)
             self._open = None
+
+    @staticmethod
+    def _after(place: tuple[int, int], row: Row, key_moved: bool) -> bool:
+        # The two halves of a key change are at one place.
+        return row.place is not None and (row.place > place or (row.place == place and row.op == "c" and key_moved))
 
     def _change(self, opened: _Open, row: Row, key_moved: bool, placeholders: bool) -> None:
         if opened.told or not self._reader.captured(row):
@@ -180,13 +206,18 @@ class Assembler:
 
     def _schema_change(self, change: SchemaChange) -> None:
         self._reader.forget(change.tables)
-        if self._open is not None and not (self._open.rows or self._open.handed or self._open.order):
-            self.cursor = self.cursor.after(self._open.id, None)
+        if self._open is not None and not self._open.events:
+            self._open.ddl = True  # mostly without an end; CREATE TABLE … AS SELECT has rows and an end after it
+
+    def _nothing(self) -> None:
+        # Else the position would stay where the statement was for as long as the source is idle.
+        if self._open is not None and self._open.ddl and not self._open.events and not self._open.first:
             self._open = None
 
     def _notice(self, notice: Notice) -> None:
         if notice.about != "Initial Snapshot":
             return
+        self._starting = notice.kind == "STARTED" or (self._starting and notice.kind not in SAID)
         if notice.kind in RESOLVED:
             # Of chosen tables only, asked for while streaming: its rows are as new as the stream is here.
             some = not self._reader.covers(notice.tables)
@@ -198,7 +229,9 @@ class Assembler:
     # ------------------------------------------------------------------------------------------------ handing over
 
     def skip(self, offset: int) -> None:
-        """A record that tells nothing of ours."""
+        """A record that cannot be read. In a transaction the numbers of the others prove that it was none of ours."""
+        if self._open is not None:
+            self._open.odd = True
         self._pass(offset)
 
     @property
@@ -207,8 +240,8 @@ class Assembler:
         return bool(self._done) or (bool(self._read) and self._open is None)
 
     def _pass(self, offset: int) -> None:
-        """Nothing is open: everything up to here is told."""
-        if self._open is None and self._resume is None:
+        """If nothing is open, everything up to here is told."""
+        if self._open is None and self._resume is None and not self._starting:
             self._flush_read()
             self.position = CommitPos(offset + 1)
 

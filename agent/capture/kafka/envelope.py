@@ -6,16 +6,20 @@ schema beside them. Seen with Debezium 3.7 (PostgreSQL) and 3.5 (MariaDB).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
 Headers = Mapping[str, str | bytes | None] | list[tuple[str, str | bytes | None]]
 
+T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAME = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
 _SNAPSHOT = frozenset({"true", "first", "first_in_data_collection", "last_in_data_collection", "last"})
+_IMAGES = frozenset({dict, type(None)})
 OPS = frozenset("curdtm")
 
 
@@ -40,8 +44,9 @@ class End(NamedTuple):
 class Row(NamedTuple):
     """A row change, or a logical message (op m), which is none but is counted.
 
-    transaction: its id, None for rows read by a snapshot. order: its number in the transaction, from 1. lsn: PostgreSQL
-    only. snapshot: "" or Debezium's mark.
+    transaction: its id, None for rows read by a snapshot and for messages outside of any. order: its number in the
+    transaction, from 1. lsn: PostgreSQL only. place: MariaDB only, where in the binary log (position, row of the event).
+    snapshot: "" or Debezium's mark.
     """
 
     op: str
@@ -53,6 +58,7 @@ class Row(NamedTuple):
     order: int
     at: datetime
     lsn: int | None
+    place: tuple[int, int] | None
     snapshot: str
     fields: dict[str, str]  # field → semantic type, where the schema is beside it
 
@@ -107,10 +113,12 @@ def decode(value: bytes | None) -> Event:
             return NOTHING
     try:
         return _event(payload, schema)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, Unreadable):
-            raise
-        raise Unreadable(f"a field is missing or of another kind ({type(error).__name__} at {error})") from None
+    except Unreadable:
+        raise
+    except KeyError as error:
+        raise Unreadable(f"it has no field {error}") from None
+    except (TypeError, AttributeError, ValueError, ArithmeticError):
+        raise Unreadable("a field is of another kind than Debezium's") from None
 
 
 def moved_key(op: str, headers: Headers | None) -> bool:
@@ -129,8 +137,8 @@ def _event(payload: dict[str, Any], schema: dict[str, Any] | None) -> Event:
     if "aggregate_type" in payload:
         more = payload.get("additional_data") or {}
         tables = tuple(t for t in str(more.get("data_collections") or "").split(",") if t)
-        return Notice(payload["aggregate_type"], payload["type"], tables)
-    if payload.keys() <= {"ts_ms", "ts_us", "ts_ns"}:
+        return Notice(_as(str, payload["aggregate_type"]), _as(str, payload["type"]), tables)
+    if "ts_ms" in payload and payload.keys() <= {"ts_ms", "ts_us", "ts_ns"}:
         return NOTHING
     raise Unreadable("it is no change event, transaction marker, schema change, notice or heartbeat of Debezium")
 
@@ -138,23 +146,25 @@ def _event(payload: dict[str, Any], schema: dict[str, Any] | None) -> Event:
 def _row(payload: dict[str, Any], schema: dict[str, Any] | None) -> Row:
     op, source = payload["op"], payload["source"]
     if op not in OPS:
-        raise Unreadable(f"unknown operation {op!r}")
-    transaction = payload.get("transaction")
-    snapshot = source.get("snapshot")
-    before, after = payload.get("before"), payload.get("after")
+        raise Unreadable(f"unknown operation {op!r:.12}")
+    before, after, transaction = payload.get("before"), payload.get("after"), payload.get("transaction")
     if (after is None) == (op in "cur") or (op == "d" and before is None):
         raise Unreadable(f"operation {op!r} without its row image")
+    if before.__class__ not in _IMAGES or after.__class__ not in _IMAGES:
+        raise TypeError
+    snapshot, lsn = source.get("snapshot"), source.get("lsn")
     return Row(
         op,
-        source.get("schema") or source.get("db") or "",
-        source.get("table") or "",
+        _as(str, source.get("schema") or source.get("db") or ""),
+        _as(str, source.get("table") or ""),
         before,
         after,
         None if transaction is None else group(transaction["id"]),
         0 if transaction is None else int(transaction["total_order"]),
         _time(source),
-        source.get("lsn"),
-        "" if snapshot in (None, "false") else snapshot,
+        None if lsn is None else _as(int, lsn),
+        (source["pos"], source["row"]) if "pos" in source else None,
+        "" if snapshot in (None, "false") else _as(str, snapshot),
         {} if schema is None else _semantics(schema),
     )
 
@@ -169,24 +179,36 @@ def _marker(payload: dict[str, Any]) -> Begin | End:
     if payload["status"] == "BEGIN":
         return Begin(group(name))
     if payload["status"] != "END":
-        raise Unreadable(f"unknown transaction status {payload['status']!r}")
+        raise Unreadable(f"unknown transaction status {payload['status']!r:.20}")
     lsn = name.partition(":")[2]
     return End(group(name), int(payload["event_count"]), int(lsn) if lsn else None)
 
 
 def _schema_change(payload: dict[str, Any]) -> SchemaChange:
     source = payload["source"]
-    named = [change["id"].replace('"', "").rpartition(".") for change in payload.get("tableChanges") or ()]
-    tables = [(schema.rpartition(".")[2], table) for schema, _, table in named]
-    return SchemaChange(tuple(tables), source.get("snapshot") in _SNAPSHOT)
+    named = [_table(change["id"]) for change in payload.get("tableChanges") or ()]
+    return SchemaChange(tuple(named), source.get("snapshot") in _SNAPSHOT)
+
+
+def _table(text: str) -> tuple[str, str]:
+    """Schema and table of `"db"."t"` or `"db"."schema"."t"`, any of which may have dots in it."""
+    parts = [quoted.replace('""', '"') if quoted else plain for quoted, plain in _NAME.findall(text)]
+    return parts[-2], parts[-1]
 
 
 def _semantics(schema: dict[str, Any]) -> dict[str, str]:
-    """What the schema beside a value says that its fields mean."""
+    """What the schema beside a value says that its fields mean; of an array's elements with [] behind it."""
     for part in schema.get("fields") or ():
         if part.get("field") in ("after", "before") and part.get("fields"):
-            return {f["field"]: f["name"] for f in part["fields"] if f.get("name")}
+            told = {f["field"]: f.get("name") or f"{(f.get('items') or {}).get('name') or ''}[]" for f in part["fields"]}
+            return {field: name for field, name in told.items() if name != "[]"}
     return {}
+
+
+def _as(kind: type[T], value: Any) -> T:
+    if isinstance(value, kind):
+        return value
+    raise TypeError
 
 
 def _time(source: dict[str, Any]) -> datetime:

@@ -29,11 +29,13 @@ class SnapshotSearch:
         self._started: int | None = None  # one that has not said yet which tables it reads
         self._found: int | None = None
         self._fresh = after is None  # nothing but heartbeats, notices and schema changes so far
-        self._streamed = False
+        self._streamed = self._noticed = False
+        self._low = 0
 
     def starts(self, idle: float) -> Iterator[int | None]:
         """Raises StreamBroken where there is none and the stream goes on without, SourceUnavailable."""
         low, _ = self._reader.watermarks()
+        self._low = low
         self._reader.seek(max(low, self._after or low))
         while not self._reader.told:
             messages = self._reader.read(idle, to_end=True)
@@ -60,22 +62,25 @@ class SnapshotSearch:
 
     def _judge(self, offset: int, event: Event) -> None:
         if isinstance(event, Notice) and event.about == ABOUT:
+            self._noticed = True
             if event.kind == "STARTED":
                 self._started = offset
             elif event.kind in RESOLVED:
-                if self._rows.covers(event.tables):
-                    self._found = self._found if self._started is None and self._found is not None else self._start(offset)
+                # One whose beginning is gone from the topic would be taken for whole.
+                if self._started is not None and self._rows.covers(event.tables):
+                    self._found = self._started
                 self._started = None
         elif self._fresh and isinstance(event, Row | Begin | End):
             self._fresh = False
             if self._found is None and self._started is None:
-                if isinstance(event, Row) and event.initial:
+                if isinstance(event, Row) and self._first(event):
                     self._found = offset
                 else:
                     self._streamed = True
 
-    def _start(self, offset: int) -> int:
-        return offset if self._started is None else self._started
+    def _first(self, row: Row) -> bool:
+        """Without notices: whether a snapshot begins with this, the topic's oldest row."""
+        return row.initial and not self._noticed and (self._low == 0 or row.snapshot == "first")
 
     def _none(self) -> StreamBroken:
         return StreamBroken(

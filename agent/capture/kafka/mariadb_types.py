@@ -20,8 +20,8 @@ class ColumnRow(NamedTuple):
     key: bool
 
 
-# After a collation: the values are stored without trailing blanks (CHAR).
-UNPADDED: Final = ", unpadded"
+# Before a collation: the values are stored without trailing blanks (CHAR).
+UNPADDED: Final = "unpadded "
 
 # Signed → unsigned where the sign's bit does not fit the same type.
 _INTEGERS: Final = {
@@ -62,11 +62,11 @@ def type_name(row: ColumnRow) -> str | None:
 
 
 def collation(row: ColumnRow) -> str:
-    """For Column.collation: the column's own, `, unpadded` behind that of a CHAR; `binary` for a number that MariaDB prints as
+    """For Column.collation: the column's own, `unpadded ` before that of a CHAR; `binary` for a number that MariaDB prints as
     something else (BIT, YEAR, ZEROFILL), as COLLATION() says of the first of them."""
     kind = row.data_type.lower()
     if kind in ("bit", "year") or "zerofill" in row.column_type.lower():
         return "binary"
     if kind == "char" and row.collation:
-        return row.collation + UNPADDED
+        return UNPADDED + row.collation
     return row.collation or ""

@@ -50,7 +50,7 @@ class RowReader:
 
     def reshaped(self, row: Row) -> bool:
         """Whether this row changes the meaning of rows of its table that were read before it and are not handed over."""
-        return self.captured(row) and self._shapes.changed((row.schema, row.table), row.after or row.before)
+        return self.captured(row) and self._shapes.changed((row.schema, row.table), row.after or row.before, row.fields)
 
     def read(self, row: Row, half: Half | None, *, key_moved: bool, placeholders: bool) -> RowChange | Half:
         """The row as a change; of a key change's delete only the half. Raises StreamBroken, SourceUnavailable."""

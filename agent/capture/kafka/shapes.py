@@ -9,6 +9,7 @@ from typing import Any
 from agent.capture.kafka.semantics import meant
 from agent.capture.kafka.values import (
     Convert,
+    array,
     captured,
     converter,
     image_values,
@@ -79,10 +80,10 @@ class Shapes:
         for table in tables:
             self._known.pop(table, None)
 
-    def changed(self, table: Table, image: dict[str, Any] | None) -> bool:
+    def changed(self, table: Table, image: dict[str, Any] | None, semantics: dict[str, str]) -> bool:
         """Whether an image of this table has another shape than rows that were read before it."""
         known = self._known.get(table)
-        return known is None or (image is not None and known.fields != tuple(image))
+        return known is None or (image is not None and (known.fields != tuple(image) or known.semantics != semantics))
 
     def take(self) -> tuple[Relation, ...]:
         """Relations that are new since the last call."""
@@ -97,12 +98,18 @@ class Shapes:
         before = {c.name: c for c in known.relation.columns} if known else {}
         # A field that the catalogue has no more was dropped since this row was written; its values are still texts.
         columns = [now.get(f) or before.get(f) or Column(f, "text", key=False) for f in fields]
+        if not any(c.key for c in columns):
+            raise StreamBroken(
+                f"rows of {'.'.join(table)} come without the columns that are its key now",
+                remedy="is it the topic of this database? If the key was changed, take a new snapshot"
+                " (`coexist source resnapshot`)",
+            )
         return self._keep(table, described, columns, semantics)
 
     def _keep(self, table: Table, described: Relation, columns: Sequence[Column], semantics: dict[str, str]) -> Shape:
         kept = tuple(c for c in columns if captured(c))
         relation = Relation(described.ref, *table, kept, described.foreign_keys)
-        converts = tuple(meant(semantics.get(c.name)) or converter(c.type_name) for c in kept)
+        converts = tuple(_convert(semantics.get(c.name), c) for c in kept)
         some = None if len(kept) == len(columns) else tuple(c.name for c in kept)
         shape = Shape(relation, tuple(c.name for c in columns), converts, some, semantics)
         if self._known.get(table) is None or self._known[table].relation != relation:
@@ -118,6 +125,13 @@ class Shapes:
                 remedy="if it was dropped on purpose, take it out of the mappings and of the connector's tables",
             )
         return relation
+
+
+def _convert(name: str | None, column: Column) -> Convert | None:
+    if name is not None and name.endswith("[]"):
+        element = meant(name.removesuffix("[]"))
+        return converter(column.type_name) if element is None else array(element)
+    return meant(name) or converter(column.type_name)
 
 
 def without_uncaptured(relation: Relation) -> tuple[Relation, tuple[Column, ...]]:

@@ -1,14 +1,13 @@
 """The rows of an initial snapshot, as the connector wrote them into the topic, as one transaction (pure).
 
 It begins where the connector says so, and again where the connector was stopped and began again. It is complete when the
-connector says so, at the row that it marked as the last, or when the stream begins.
+connector says so, where it says nothing at the row that it marked as the last, or when the stream begins.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from agent.capture.kafka.assemble import RESOLVED
 from agent.capture.kafka.cursor import Cursor
 from agent.capture.kafka.envelope import Begin, Event, Notice, Row
 from agent.capture.kafka.rows import RowReader
@@ -31,6 +30,7 @@ class SnapshotRows:
         self._rows: list[RowChange] = []
         self._first = self._counted = 0
         self._anew = False
+        self._noticed = False
         self._at = _NO_TIME
         self._cursor = Cursor()
         self.complete = False
@@ -53,7 +53,8 @@ class SnapshotRows:
             self.complete = True
 
     def _notice(self, offset: int, notice: Notice) -> None:
-        if notice.kind == "COMPLETED":
+        self._noticed = True
+        if notice.kind in ("COMPLETED", "SKIPPED"):  # skipped after a restart: it was complete
             self.complete = True
         elif notice.kind in ("STARTED", "ABORTED") and (self._rows or self._first):
             self._void(offset)
@@ -71,7 +72,8 @@ class SnapshotRows:
             read = self._reader.read(row, None, key_moved=False, placeholders=False)
             assert isinstance(read, RowChange)
             self._rows.append(read)
-        self.complete = row.snapshot == "last"
+        # Where several threads read, the row that is marked as the last is not the last.
+        self.complete = row.snapshot == "last" and not self._noticed
 
     def take(self) -> CaptureBatch:
         """What is there, as the next slice."""
@@ -87,10 +89,3 @@ class SnapshotRows:
         self._first += len(rows)
         self._counted, self._anew = 0, False
         return batch
-
-
-def begins(event: Event, reader: RowReader) -> bool:
-    """Whether a snapshot of all our tables begins here, or went on here at the latest."""
-    if isinstance(event, Notice) and event.about == ABOUT:
-        return event.kind == "STARTED" or (event.kind in RESOLVED and reader.covers(event.tables))
-    return False

@@ -13,7 +13,7 @@ from agent.capture.kafka.envelope import Event, Row, SchemaChange, Unreadable, d
 from agent.capture.kafka.rows import RowReader
 from agent.capture.kafka.values import may_hold_placeholder
 from agent.capture.kafka.wirecount import WireCount
-from agent.errors import CoexistError, SnapshotAhead, StreamBroken
+from agent.errors import CoexistError, SnapshotAhead, SourceError, SourceUnavailable, StreamBroken
 from agent.model.changes import CaptureBatch, Oddity, ResumePoint
 
 
@@ -29,7 +29,7 @@ class Stream:
         self._count = WireCount(resume, ddl_commits=ddl_commits)
         self._on_told_again = on_told_again
         self._told_again = 0
-        self._oddities: list[Oddity] = []
+        self._oddities: list[tuple[int, Oddity]] = []  # offset and what is there
         self._yielded = time.monotonic()
 
     def batches(self) -> Iterator[CaptureBatch]:
@@ -55,21 +55,36 @@ class Stream:
         try:
             event = decode(value)
         except Unreadable as error:
-            self._oddities.append(Oddity(f"{self._reader.topic}/{offset}", f"a record that cannot be read: {error}"))
+            odd = Oddity(f"{self._reader.topic}/{offset}", f"a record that cannot be read: {error}")
+            self._oddities.append((offset, odd))
             self._assembler.skip(offset)
             return
         ours = isinstance(event, Row) and self._rows.captured(event)
         key_moved = isinstance(event, Row) and event.op in "cd" and moved_key(event.op, message.headers())
         if self._assembler.waiting and self._changes_meaning(event, ours=ours):
-            yield self._batch(partial=True)
-        self._count.see(offset, event, ours=ours, first_half=key_moved and _op(event) == "d", size=len(value or b""))
+            yield from self._everything(offset)
         try:
             placeholders = value is not None and ours and may_hold_placeholder(value)
             self._assembler.feed(offset, event, key_moved, placeholders)
         except CoexistError as error:
             raise self._placed(error, offset) from None
+        if self._assembler.snapshot_ahead:
+            return
+        self._count.see(offset, event, ours=ours, first_half=key_moved and _op(event) == "d", size=len(value or b""))
         if self._count.full(self._max_rows):
             yield self._batch(partial=not self._assembler.whole)
+
+    def _everything(self, offset: int) -> Iterator[CaptureBatch]:
+        # What is whole goes by itself: beside a part of another its end would not become the stream's position.
+        if self._assembler.whole:
+            yield self._batch(partial=False)
+        if self._assembler.waiting:
+            yield self._batch(partial=True)
+        if self._assembler.waiting:
+            raise StreamBroken(
+                "a table changed its shape in the middle of what an incremental snapshot read of it",
+                where=f"{self._reader.topic}/{offset}", remedy="take a new snapshot (`coexist source resnapshot`)",
+            )  # fmt: skip
 
     def _changes_meaning(self, event: Event, *, ours: bool) -> bool:
         """Rows name their shape only by their table: those of an older one go first."""
@@ -79,11 +94,13 @@ class Stream:
 
     def _batch(self, *, partial: bool) -> CaptureBatch:
         relations, slices = self._assembler.take(partial=partial)
-        oddities, self._oddities = tuple(self._oddities), []
+        # Where a transaction is open, its end still has to prove that they are harmless.
+        proven = tuple(odd for at, odd in self._oddities if at < self._assembler.position)
+        self._oddities = [(at, odd) for at, odd in self._oddities if at >= self._assembler.position]
         self._yielded = time.monotonic()
         return CaptureBatch(
             relations, slices, self._count.hand_over(partial=partial), self._assembler.position,
-            cursor=self._assembler.cursor.text(), oddities=oddities,
+            cursor=self._assembler.cursor.text(), oddities=proven,
         )  # fmt: skip
 
     def _is_idle(self) -> bool:
@@ -95,10 +112,11 @@ class Stream:
             self._told_again = self._assembler.redelivered
 
     def _placed(self, error: CoexistError, offset: int) -> CoexistError:
-        unread = f"; {self._oddities[-1].place}: {self._oddities[-1].what}" if self._oddities else ""
-        if isinstance(error, StreamBroken) and not error.where:
-            return StreamBroken(error.what + unread, where=f"{self._reader.topic}/{offset}", remedy=error.remedy)
-        return error
+        if error.where or not isinstance(error, SourceError) or isinstance(error, SourceUnavailable):
+            return error
+        last = self._oddities[-1][1] if self._oddities else None
+        unread = f"; {last.place}: {last.what}" if last else ""
+        return StreamBroken(error.what + unread, where=f"{self._reader.topic}/{offset}", remedy=error.remedy)
 
 
 def _op(event: Event) -> str:

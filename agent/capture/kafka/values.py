@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -27,20 +29,22 @@ from agent.model.changes import UNCHANGED, Column, Value
 Convert = Callable[[Any], str]
 
 UNAVAILABLE = "__debezium_unavailable_value"
-# The same in all its forms: a text, bytes as base64, a list of one, a list of its bytes, a map, an id made from it.
+# The same in all its forms: a text, bytes as base64, a list of one, a list of its bytes, a map, a list of an id made from it.
 UNAVAILABLE_BYTES = base64.b64encode(UNAVAILABLE.encode()).decode()
+UNAVAILABLE_ID = str(UUID(bytes=hashlib.md5(UNAVAILABLE.encode(), usedforsecurity=False).digest(), version=3))
 _PLACEHOLDERS: tuple[Any, ...] = (
     UNAVAILABLE, UNAVAILABLE_BYTES, [UNAVAILABLE], list(UNAVAILABLE.encode()), {UNAVAILABLE: UNAVAILABLE},
-    orjson.dumps({UNAVAILABLE: UNAVAILABLE}).decode(),
+    orjson.dumps({UNAVAILABLE: UNAVAILABLE}).decode(), [UNAVAILABLE_ID],
 )  # fmt: skip
 # Whether a message can hold one at all: cheaper than a look at every value.
-_TRACES = (UNAVAILABLE.encode(), UNAVAILABLE_BYTES.rstrip("=").encode(), b"[95,95,100,101,98,101,122,105,117,109,95")
+_TRACES = (UNAVAILABLE.encode(), UNAVAILABLE_BYTES.rstrip("=").encode(), b"[95,95,100,101,98,101,122,105,117,109,95",
+           UNAVAILABLE_ID.encode())  # fmt: skip
 
 _MODIFIED = re.compile(r"^([a-z\" ]+?)\s*\((\d+)[^)]*\)(.*)$")
-# Debezium tells these as structures or not at all, or loses something (the length of a bit string).
+# Debezium tells these as structures or not at all (a name as NULL), or loses something (the length of a bit string).
 UNCAPTURED = "uncaptured"  # stands for the type of a column that the mirror has no type for
 _REFUSED = frozenset({
-    UNCAPTURED, "point", "line", "lseg", "box", "path", "polygon", "circle", "bit varying", "pg_lsn", "txid_snapshot",
+    UNCAPTURED, "point", "line", "lseg", "box", "path", "polygon", "circle", "bit varying", "name", "pg_lsn", "txid_snapshot",
 })
 
 
@@ -57,7 +61,7 @@ def may_hold_placeholder(message: bytes) -> bool:
 def converter(type_name: str) -> Convert | None:
     """How a value of a mirror type becomes a text; None: it is one."""
     if type_name.endswith("[]"):
-        return _array(converter(type_name[:-2]))
+        return array(converter(type_name[:-2]))
     base, length = _base(type_name)
     if base == "bit":
         return _bits(length)
@@ -108,8 +112,34 @@ def _numeric(value: Any) -> str:
     return {"NAN": "NaN", "POSITIVE_INFINITY": "Infinity", "NEGATIVE_INFINITY": "-Infinity"}.get(str(value), str(value))
 
 
-def _float(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and abs(value) < 1e15 and value.is_integer() else _text(value)
+def _float(digits: int) -> Convert:
+    """digits: beyond so many before the point PostgreSQL writes an exponent."""
+
+    def text(value: Any) -> str:
+        if not isinstance(value, int | float):
+            return _text(value)
+        mantissa, _, exponent = f"{float(value)!r}e".partition("e")
+        sign, mantissa = ("-", mantissa[1:]) if mantissa.startswith("-") else ("", mantissa)
+        whole, _, part = mantissa.partition(".")
+        part = "" if part == "0" else part
+        power = int(exponent.rstrip("e") or 0) + len(whole) - 1
+        figures = (whole + part).lstrip("0")
+        if not figures:
+            return sign + "0"
+        power -= len(whole + part) - len(figures)
+        figures = figures.rstrip("0")
+        if -4 <= power < digits:
+            return sign + _plain(figures, power)
+        return f"{sign}{figures[0]}{'.' + figures[1:] if figures[1:] else ''}e{power:+03}"
+
+    return text
+
+
+def _plain(figures: str, power: int) -> str:
+    if power < 0:
+        return "0." + "0" * (-power - 1) + figures
+    whole = figures[: power + 1].ljust(power + 1, "0")
+    return whole + ("." + figures[power + 1 :] if figures[power + 1 :] else "")
 
 
 def _date(value: Any) -> str:
@@ -152,7 +182,9 @@ def _bits(length: int) -> Convert:
     return text
 
 
-def _array(element: Convert | None) -> Convert:
+def array(element: Convert | None) -> Convert:
+    """How a list becomes PostgreSQL's text of an array, each element by `element`."""
+
     def one(value: Any) -> str:
         if value is None:
             return "NULL"
@@ -169,7 +201,7 @@ def _array(element: Convert | None) -> Convert:
 _CONVERTERS: dict[str, Convert | None] = {
     "text": None, "character varying": None, "character": None, "bpchar": None, "uuid": None, "json": None, "jsonb": None,
     "boolean": _boolean, "smallint": _integer, "integer": _integer, "bigint": _integer, "oid": _integer,
-    "numeric": _numeric, "real": _float, "double precision": _float, "date": _date,
+    "numeric": _numeric, "real": _float(6), "double precision": _float(15), "date": _date,
     "timestamp without time zone": _timestamp, "timestamp with time zone": _zoned,
     "time without time zone": _time, "time with time zone": _zoned_time, "interval": _time, "bytea": _bytes,
 }  # fmt: skip

@@ -23,6 +23,7 @@ class WireCount:
         self._cursor = Cursor.read(resume.cursor)
         self._ddl_commits = ddl_commits
         self._told = self._inside = False
+        self._id = ""
         self._read = 0
         self.whole = self.open = 0
         self.bytes = 0
@@ -40,7 +41,9 @@ class WireCount:
             if event.op == "t" and self._ddl_commits:
                 self._ended(event.transaction or "", None)
         elif isinstance(event, Begin):
-            self._inside = True
+            if self._inside and event.id == self._id:
+                return  # what was cut off goes on
+            self._inside, self._id = True, event.id
             self._told = self._cursor.told(event.id, None)
             self.open = -self._resume.open_rows if offset + 1 == self._resume.open_pos else 0
         elif isinstance(event, End):

@@ -47,6 +47,11 @@ lint: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
 
+## bench-kafka: what capture through Kafka costs, how late it is, how long a killed worker silences it (Java, Maven)
+bench-kafka: $(STAMP)
+	@$(BIN)/python -m sandbox.stack.fetch
+	@$(BIN)/python -m benchmarks.kafka
+
 ## lock: renew the hash-locked requirements
 lock: $(STAMP)
 	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \

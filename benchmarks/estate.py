@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import yaml
@@ -47,11 +47,13 @@ _QUIET = """
 class Estate:
     """Everything a benchmark needs, on this machine, in a temporary directory. Use as a context manager."""
 
+    derived: LiteralString = _DERIVED
+
     def __init__(self, size: str | Size, *, seed: int = 1) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="coexist-bench-"))
         self.directory.chmod(0o755)
         self.source = embedded.start(self.directory / "source")
-        self.store = embedded.start(self.directory / "store")
+        self.store = embedded.start(self.directory / "store", settings={"track_commit_timestamp": "on"})
         self.source_dsn, self.store_dsn = _database(self.source, "legacy"), _database(self.store, "coexist")
         with psycopg.connect(self.source_dsn, autocommit=True) as conn:
             create(conn)
@@ -121,9 +123,27 @@ class Estate:
 
     def start(self, *, limits: Mapping[str, Any] | None = None) -> Child:
         """The agent, with the shipped configuration; limits: of the target, instead of the profile's."""
+        self.write_config(limits)
+        self.agent = Child(
+            [*AGENT, "--config", str(self.config), "run"], self.directory / "agent.log", self._env
+        )
+        return self.agent
+
+    def sources(self) -> dict[str, Any]:
+        """The block `sources` of the configuration."""
+        settings: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())["sources"]
+        settings["finance"]["dsn"] = {"env": "BENCH_SOURCE"}
+        return settings
+
+    def agent_settings(self) -> dict[str, Any]:
+        """The block `agent` of the configuration."""
+        return {"http": {"host": "127.0.0.1", "port": embedded.free_port()}}
+
+    def write_config(self, limits: Mapping[str, Any] | None = None) -> None:
+        """The shipped configuration, with this estate's addresses."""
         settings: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
         settings["store"] = {"dsn": {"env": "BENCH_STORE"}}
-        settings["sources"]["finance"]["dsn"] = {"env": "BENCH_SOURCE"}
+        settings["sources"] = self.sources()
         target = settings["targets"][TARGET]
         target["base_url"] = self.erp_url
         target["auth"] |= {
@@ -132,12 +152,8 @@ class Estate:
         }  # fmt: skip
         if limits:
             target["limits"] = dict(limits)
-        settings["agent"] = {"http": {"host": "127.0.0.1", "port": embedded.free_port()}}
+        settings["agent"] = self.agent_settings()
         self.config.write_text(yaml.safe_dump(settings))
-        self.agent = Child(
-            [*AGENT, "--config", str(self.config), "run"], self.directory / "agent.log", self._env
-        )
-        return self.agent
 
     def stop(self) -> None:
         """Let the agent drain and end."""
@@ -179,7 +195,7 @@ class Estate:
     def wait_derived(self, mark: int, seconds: float = 600, every: float = 0.02) -> None:
         """Until everything before `mark` is captured, derived and decided."""
         with psycopg.connect(self.store_dsn, autocommit=True) as conn:
-            wait_until("the line has derived everything", lambda: self._yes(conn, _DERIVED, mark), seconds, every)
+            wait_until("the line has derived everything", lambda: self._yes(conn, self.derived, mark), seconds, every)
 
     def wait_applied(self, seconds: float = 600, every: float = 0.05) -> None:
         """Until nothing is claimable or in flight."""

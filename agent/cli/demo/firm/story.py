@@ -130,7 +130,7 @@ def _trouble(firm: Firm, screen: Screen, stage: _Stage, pace: Pace) -> Told:
     worker = stage.silence("the Connect worker was started again")
     screen.say(f"Connect worker started again (pid {firm.worker.pid}); captured again after {worker:.1f} s")
     stage.wait(pace.seconds * 0.15)
-    screen.say("restarting Kafka")
+    screen.say(f"kill -9 {firm.broker.pid}: Kafka is gone; starting it again")
     firm.restart_kafka()
     broker = stage.silence("Kafka was restarted")
     screen.say(f"Kafka restarted; captured again after {broker:.1f} s")

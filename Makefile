@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test test-all stack stack-fetch soak lint bench lock clean
+.PHONY: demo demo-kafka test test-all stack stack-fetch soak lint bench bench-kafka lock clean
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -16,6 +16,10 @@ $(STAMP): requirements/dev.txt pyproject.toml
 ## demo: a legacy database, an ERP and the agent on this machine; killed, restarted, compared (about a minute)
 demo: $(STAMP)
 	@$(BIN)/coexist demo
+
+## demo-kafka: two legacy databases through Debezium and Kafka, two replicas; killed, restarted, compared (some minutes; Java, Maven, MariaDB)
+demo-kafka: $(STAMP) stack-fetch
+	@$(BIN)/coexist demo-kafka
 
 ## test: what needs only Python, in less than ten minutes (the mapping oracle with fewer sequences)
 test: $(STAMP) lint
@@ -48,8 +52,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks
 
 ## bench-kafka: what capture through Kafka costs, how late it is, how long a killed worker silences it (Java, Maven)
-bench-kafka: $(STAMP)
-	@$(BIN)/python -m sandbox.stack.fetch
+bench-kafka: $(STAMP) stack-fetch
 	@$(BIN)/python -m benchmarks.kafka
 
 ## lock: renew the hash-locked requirements

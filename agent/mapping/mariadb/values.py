@@ -23,7 +23,7 @@ Kind = Literal["null", "bool", "int", "bit", "dec", "text", "date", "datetime", 
 NUMBERS = ("bool", "int", "bit", "dec")
 MOMENTS = ("date", "datetime")
 
-UNPADDED = ", unpadded"
+UNPADDED = "unpadded "
 MAX_SCALE = 30
 
 
@@ -78,7 +78,7 @@ class Values:
         if kind == "dec":
             return Value(node, "dec", stored=column.type_name, scale=int(modifier.rstrip(")").partition(",")[2] or 0))
         if kind == "text":
-            name = column.collation.removesuffix(UNPADDED)
+            name = column.collation.removeprefix(UNPADDED)
             fixed = name != column.collation
             return Value(node, "text", collation=name or "?", tight=fixed, char=fixed, stored=base)
         return Value(node, kind, stored=base)

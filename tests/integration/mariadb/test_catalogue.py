@@ -79,7 +79,7 @@ def test_keys_nullability_and_collations_are_told(
         Column("b", "integer", True, True),
         Column("a", "text", True, True, "utf8mb4_bin"),
         Column("nm", "text", False, False, "utf8mb4_unicode_ci"),
-        Column("c", "text", False, False, "utf8mb4_bin, unpadded"),
+        Column("c", "text", False, False, "unpadded utf8mb4_bin"),
         Column("z", "bigint", False, False, "binary"),
         Column("bt", "smallint", False, False, "binary"),
     )

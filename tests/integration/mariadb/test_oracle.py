@@ -20,7 +20,7 @@ from tests.support.mariadb_strategies import MariaDbSchema, mariadb_mapping, mar
 
 pytestmark = [pytest.mark.stack, pytest.mark.oracle]
 # Schemas, each with its own tables, mappings and changes. COEXIST_SEED runs other ones.
-SCHEMAS = int(os.environ.get("MARIADB_ORACLE_SCHEMAS", "40"))
+SCHEMAS = int(os.environ.get("MARIADB_ORACLE_SCHEMAS", "15"))
 MAPPINGS, BATCHES = 12, 3
 SEED = int(os.environ.get("COEXIST_SEED", "1")) * 1_000_000
 

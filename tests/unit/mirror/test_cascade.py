@@ -141,6 +141,17 @@ def _verb(old: Values | None, new: Values | None) -> str:
     return "insert" if old is None else "delete" if new is None else "change"
 
 
+def test_what_follows_a_parent_to_its_new_key_goes_with_it_there() -> None:
+    before: Tables = {P: {"1": ("1",)}, C: {"5": ("5", "1")}, G: {"7": ("7", "5")}, H: {"8": ("8", "1")}}
+    made = graph("cascade", "cascade")
+    plain = Plain(made, before)
+    plain.change(P, ("1",), ("2",))
+    plain.change(P, ("2",), None)
+    after, effects = told(made, before, plain.events)
+    assert after == plain.tables == {P: {}, C: {}, G: {}, H: {}}
+    assert len(effects) == 2 + 3
+
+
 def test_an_older_change_told_again_acts_on_nothing_newer() -> None:
     made = graph("cascade", "cascade")
     carrier = Carrier(made, [Standing(C, ("1", "1"), (1, 90, 0, 1)), Standing(C, ("2", "1"), (1, 10, 0, 2))])

@@ -1,4 +1,4 @@
-"""Both sides compared from their own records: the legacy database, and what the ERP sandbox wrote down.
+"""All sides compared from their own records: the legacy databases, and what the ERP sandbox wrote down.
 
 Hand-written SQL and nothing of the connector: it must not repeat the connector's mistakes.
 """

@@ -1,4 +1,4 @@
-"""`python -m sandbox.compare --source-dsn-env VAR --record FILE`: print the table; exit 4 when the sides differ."""
+"""`python -m sandbox.compare --source-dsn-env VAR [--psa-dsn-env VAR] --record FILE`: the table; exit 4 when sides differ."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--source-dsn-env", required=True, help="environment variable with the legacy database's URI"
     )
+    parser.add_argument("--psa-dsn-env", help="environment variable with the PSA database's URI, to compare that too")
     parser.add_argument("--record", required=True, type=Path, help="the ERP sandbox's SQLite file")
     parser.add_argument(
         "--company",
@@ -26,17 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
         help="legacy company and the ERP's; repeatable",
     )
     args = parser.parse_args(arguments)
-    dsn = os.environ.get(args.source_dsn_env)
-    if not dsn or not args.record.exists():
-        missing = (
-            f"{args.record} does not exist"
-            if dsn
-            else f"environment variable {args.source_dsn_env} is not set"
-        )
+    unset = [name for name in (args.source_dsn_env, args.psa_dsn_env) if name and not os.environ.get(name)]
+    if unset or not args.record.exists():
+        missing = f"environment variable {unset[0]} is not set" if unset else f"{args.record} does not exist"
         sys.stderr.write(missing + "\n")
         return 2
     areas = dict(pair.split("=", 1) for pair in args.company) or AREAS
-    comparison = compare(dsn, args.record, areas=areas)
+    psa = os.environ[args.psa_dsn_env] if args.psa_dsn_env else None
+    comparison = compare(os.environ[args.source_dsn_env], args.record, areas=areas, psa_dsn=psa)
     print(render(comparison))
     return 0 if comparison.balanced else 4
 

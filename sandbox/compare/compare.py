@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sandbox.compare import invoices, masters, payments
 from sandbox.compare.fields import money
-from sandbox.compare.result import Comparison, Row
+from sandbox.compare.result import Comparison, Row, in_words
 from sandbox.compare.sides import Side, read_source, read_target
 
 AREAS: Mapping[str, str] = {"DE01": "demf", "US01": "usmf", "GB01": "gbsi"}
@@ -17,11 +17,13 @@ _ORDER = ("customer", "customer_account", "invoice draft", "invoice posted", "pa
 
 
 def compare(
-    source_dsn: str, record: Path, *, areas: Mapping[str, str] = AREAS, ignored: frozenset[str] = IGNORED
-) -> Comparison:
-    """Compare a legacy database with an ERP record.
+    source_dsn: str, record: Path, *, areas: Mapping[str, str] = AREAS, ignored: frozenset[str] = IGNORED,
+    psa_dsn: str | None = None,
+) -> Comparison:  # fmt: skip
+    """Compare a legacy finance database, and with psa_dsn a PSA database too, with an ERP record.
 
     areas: legacy company → the ERP's company. ignored: "<entity>.<field>" that the source does not own.
+    psa_dsn: mysql://user:password@host:port/database. What is not asked for is not looked at.
     """
     source, numbers = read_source(source_dsn)
     target = read_target(record)
@@ -30,14 +32,19 @@ def compare(
     families = invoices.families(target)
     matches = invoices.matched(source, numbers, areas, families)
     differences = [
-        *(words for row in rows for words in _in_words(row)),
+        *(words for row in rows for words in in_words(row)),
         *masters.customers(source, target, numbers, ignored),
         *masters.accounts(source, target, numbers, areas, ignored),
         *invoices.invoices(source, target, owners, families, matches),
         *payments.payments(source, target, areas, owners, matches),
         *payments.doubled(target),
     ]
-    return Comparison(tuple(rows), tuple(differences))
+    found = Comparison(tuple(rows), tuple(differences))
+    if psa_dsn is None:
+        return found
+    from sandbox.compare.psa import compare_psa  # needs a driver that finance does without
+
+    return found + compare_psa(psa_dsn, record)
 
 
 def table(source: Side, target: Side, areas: Mapping[str, str]) -> list[Row]:
@@ -59,13 +66,3 @@ def table(source: Side, target: Side, areas: Mapping[str, str]) -> list[Row]:
         if n or amount or their_n or their_amount:
             rows.append(Row(*key, n, amount, their_n, their_amount))
     return rows
-
-
-def _in_words(row: Row) -> list[str]:
-    what = " ".join(part for part in (row.entity, row.company, row.currency) if part)
-    found = []
-    if row.source_count != row.target_count:
-        found.append(f"{what}: {row.target_count} at the ERP, {row.source_count} in the source")
-    if row.difference:
-        found.append(f"{what}: {row.target_amount:,.2f} at the ERP, {row.source_amount:,.2f} in the source")
-    return found

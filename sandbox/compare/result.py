@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+HOURS = "h"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: an entity in a company and a currency ("" where it has none)."""
+    """One line of the table: an entity in a company and a currency ("" where it has none, HOURS where hours are counted)."""
 
     entity: str
     company: str
@@ -40,6 +42,20 @@ class Comparison:
     def balanced(self) -> bool:
         """Nothing differs."""
         return not self.differences
+
+    def __add__(self, other: Comparison) -> Comparison:
+        return Comparison(self.rows + other.rows, self.differences + other.differences)
+
+
+def in_words(row: Row) -> list[str]:
+    """What a line of the table says that is not equal."""
+    what = " ".join(part for part in (row.entity, row.company, row.currency) if part)
+    found = []
+    if row.source_count != row.target_count:
+        found.append(f"{what}: {row.target_count} at the ERP, {row.source_count} in the source")
+    if row.difference:
+        found.append(f"{what}: {row.target_amount:,.2f} at the ERP, {row.source_amount:,.2f} in the source")
+    return found
 
 
 _HEADS = ("entity", "company", "cur", "source", "amount", "target", "amount", "difference")

@@ -47,13 +47,14 @@ class Numbers:
 
     def customer(self, number: str) -> Iterator[str]:
         """This number and the ones before it, in capitals, the latest first."""
-        yield from self._all("ARCUST", "", number)
+        yield from self.known("ARCUST", "", number)
 
     def invoice(self, company: str, number: str) -> Iterator[str]:
         """The same for an invoice."""
-        yield from self._all("ARINVH", company, number)
+        yield from self.known("ARINVH", company, number)
 
-    def _all(self, table: str, company: str, number: str) -> Iterator[str]:
+    def known(self, table: str, company: str, number: str) -> Iterator[str]:
+        """The same for any table of the history."""
         yield number.upper()
         yield from (old.upper() for old in self._former.get((table, company, number), ()))
 
@@ -76,12 +77,12 @@ def read_source(dsn: str) -> tuple[Side, Numbers]:
     return Side(rows), Numbers((str(t), str(c), str(n), str(o)) for t, c, n, o in former)
 
 
-def read_target(record: Path) -> Side:
-    """The ERP's side, as of one moment; the file is only read."""
-    named = statements("target")
+def read_target(record: Path, names: Iterable[str] = _TARGET, file: str = "target") -> Side:
+    """The ERP's side, as of one moment, by the named statements of sql/<file>.sql; the record is only read."""
+    named = statements(file)
     if not record.exists():
         raise FileNotFoundError(f"{record}: the ERP sandbox has written no record there")
     with closing(sqlite3.connect(f"file:{record}?mode=ro", uri=True, isolation_level=None)) as conn:
         conn.row_factory = sqlite3.Row
         conn.execute("BEGIN")
-        return Side({name: [dict(row) for row in conn.execute(named[name])] for name in _TARGET})
+        return Side({name: [dict(row) for row in conn.execute(named[name])] for name in names})

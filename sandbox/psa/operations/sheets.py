@@ -191,5 +191,8 @@ def renumber(book: Book, rng: Random) -> Scenario | None:
         found.number = fresh
         book.sheets[fresh] = found
 
-    statement = Statement(f"UPDATE tsh SET ts_id = %s, {TOUCH} WHERE ts_id = %s", (fresh, old))
-    return Scenario("sheet_renumber", [[statement]], {found.engagement}, apply)
+    statements = [
+        Statement(f"UPDATE tsh SET ts_id = %s, {TOUCH} WHERE ts_id = %s", (fresh, old)),
+        Statement("INSERT INTO numhis (tab_cd, old_no, new_no) VALUES ('TS', %s, %s)", (str(old), str(fresh))),
+    ]
+    return Scenario("sheet_renumber", [statements], {found.engagement}, apply)

@@ -60,7 +60,7 @@ async def test_a_time_sheet_is_created_whole_and_kept_in_hundredths(erp: Client,
     ("name", "doc", "words"),
     [
         ("Projects", {"ProjectID": "p1", "Name": "x"}, "already exists"),
-        ("Projects", {"ProjectID": "P2", "Name": "x", "ProjectStage": "Open"}, "expected type 'Microsoft.Dynamics.DataEntities.Proj"),
+        ("Projects", {"ProjectID": "P2", "Name": "x", "ProjectStage": "Open"}, "type 'Microsoft.Dynamics.DataEntities.Proj"),
         ("Projects", {"ProjectID": "P2", "Name": "x", "ProjectStage": None}, "expected type"),
         ("Projects", {"ProjectID": "P2", "Name": "x", "dataAreaId": "usmf"}, "does not exist on type"),
         ("Projects", {"ProjectID": "P2", "Name": "x", "BudgetHours": 1.005}, "more than 2 decimals"),

@@ -39,7 +39,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """All ledgers at one moment. effects: truncates, key changes and sweeps, counted apart from rows."""
+    """All ledgers at one moment. effects: truncates, key changes, sweeps and foreign keys' actions, counted apart from rows."""
 
     ledgers: tuple[Ledger, ...]
     effects: Mapping[str, Items]

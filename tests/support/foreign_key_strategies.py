@@ -118,7 +118,8 @@ def statements(listed: tuple[Table, ...], *, mariadb: bool) -> st.SearchStrategy
     )  # fmt: skip
     delete = st.builds(Statement, chosen, st.just("delete"), where.map("WHERE {}".format), order)
     renumbered = st.one_of(
-        st.sampled_from(["id = id + 10", "id = id + 10, n = 7", "id = id - 10"]), st.just("id = id + 20"), _ids.map("id = {}".format),
+        st.sampled_from(["id = id + 10", "id = id + 10, n = 7", "id = id - 10"]), st.just("id = id + 20"),
+        _ids.map("id = {}".format),
         codes.map("code = {}".format), st.just("code = upper(code)"), st.builds("id = {}, a = {}".format, _ids, _some),
     )  # fmt: skip
     referring = st.one_of(

@@ -94,7 +94,8 @@ SPOILT: dict[str, tuple[str, str]] = {
         "UPDATE project SET budget_amount_cents = budget_amount_cents + 1 WHERE project_id = 'E000003'", "budget_amount",
     ),
     "budgeted hours": (
-        "UPDATE project SET budget_hours_hundredths = budget_hours_hundredths + 1 WHERE project_id = 'E000003'", "budget_hours is",
+        "UPDATE project SET budget_hours_hundredths = budget_hours_hundredths + 1 WHERE project_id = 'E000003'",
+        "budget_hours is",
     ),
     "a project's currency": ("UPDATE project SET currency_code = 'CHF' WHERE project_id = 'E000003'", "currency is 'CHF'"),
     "a project's start": ("UPDATE project SET start_date = '2030-01-01' WHERE project_id = 'E000003'", "start_date is '2030"),

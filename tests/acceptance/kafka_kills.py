@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 import psycopg
 
 from tests.acceptance.kills import Report, settle
+from tests.support.estate import AGENT
 from tests.support.kafka_estate import KafkaEstate
 from tests.support.processes import Process, wait_until
 from tests.support.users import HARD, Users
@@ -23,7 +24,7 @@ _HOLDER = "SELECT holder FROM coexist.lease WHERE name = %s AND until > clock_ti
 
 
 def must_work(estate: KafkaEstate, when: str, seconds: float = 90.0) -> None:
-    """The replicas get something new into the ERP. A worker that starts, or a connector that is started again, takes a while."""
+    """The replicas get something new into the ERP. A worker or a connector that is started again takes a while."""
     before = estate.outcomes() or 0
 
     def moved() -> bool:
@@ -36,10 +37,10 @@ def must_work(estate: KafkaEstate, when: str, seconds: float = 90.0) -> None:
         raise AssertionError(f"{error}\n{estate.connectors()}\n{estate.tail()}") from None
 
 
-def two_replicas(estate: KafkaEstate) -> None:
+def two_replicas(estate: KafkaEstate, entry: Sequence[str] = AGENT) -> None:
     """Both run, and one of them leads."""
     while len([r for r in estate.replicas if r.exit_code is None]) < 2:
-        estate.start_replica()
+        estate.start_replica(entry=entry)
     wait_until("somebody derives", lambda: leader(estate) is not None, 60)
 
 
@@ -64,12 +65,15 @@ def the_leader(estate: KafkaEstate) -> Process:
     return found
 
 
-def round_of(estate: KafkaEstate, what: str, seed: int, trouble: Callable[[KafkaEstate, Users, Random], None]) -> Report:
+def round_of(
+    estate: KafkaEstate, what: str, seed: int, trouble: Callable[[KafkaEstate, Users, Random], None], *,
+    entry: Sequence[str] = AGENT, weights: Mapping[str, float] = HARD,
+) -> Report:  # fmt: skip
     """Users at work; trouble; more work; drained."""
     report = Report(what, seed)
-    two_replicas(estate)
+    two_replicas(estate, entry)
     rng = Random(f"{what} {seed}")
-    with Users(estate.source_dsn, seed=seed, weights=HARD) as users:
+    with Users(estate.source_dsn, seed=seed, weights=weights) as users:
         must_work(estate, "before the trouble")
         users.go_on(rng.randint(3, 15))
         trouble(estate, users, rng)
@@ -86,7 +90,7 @@ def kill_leader(estate: KafkaEstate, users: Users, rng: Random) -> None:
     the_leader(estate).kill()
     users.go_on(rng.randint(3, 15))
     must_work(estate, "with one replica left")
-    estate.start_replica()
+    estate.start_replica(entry=estate.entry)
 
 
 def freeze_leader(estate: KafkaEstate, users: Users, rng: Random) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +11,9 @@ from random import Random
 
 import pytest
 
-from tests.acceptance.kafka_kills import TROUBLES, must_work, round_of, two_replicas
+from tests.acceptance.kafka_kills import TROUBLES, kill_leader, must_work, round_of, two_replicas
 from tests.acceptance.kills import FAILPOINTS, Point, Report, must_die_at, settle, wrongs
+from tests.acceptance.test_sabotage import NEW
 from tests.support.estate import Servers
 from tests.support.kafka_estate import KafkaEstate, Stack
 from tests.support.users import HARD, Users
@@ -19,6 +22,10 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.stack]
 
 SEEDS = (1, 2)
 LINE = [p for p in FAILPOINTS if not p.fresh]
+
+
+# guard → what is seen without it (a pattern)
+SABOTAGED = {"topic_read_from_its_end": r"at the ERP", "several_read_at_a_time": r"inbox_(txn_)?pkey"}
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +77,15 @@ def test_a_replica_killed_on_the_line_is_replaced_by_its_twin(point: Point, esta
         report.transactions = users.stop()
     settle(estate, report, 120)
     verify(estate)
+
+
+@pytest.mark.sabotage
+@pytest.mark.parametrize(("guard", "seen"), SABOTAGED.items())
+def test_a_missing_guard_of_replicas_is_seen_when_one_is_killed(guard: str, seen: str, estate: KafkaEstate) -> None:
+    entry = (sys.executable, "-m", "tests.acceptance.sabotage", guard)
+    try:
+        round_of(estate, guard, 1, kill_leader, entry=entry, weights=NEW)
+        said = "\n".join(wrongs(estate))
+    except AssertionError as error:
+        said = f"{error}\n{estate.tail()}\n" + "\n".join(wrongs(estate))
+    assert re.search(seen, said), said

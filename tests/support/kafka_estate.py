@@ -1,4 +1,4 @@
-"""An estate whose legacy databases are captured by Debezium: brokers and workers of its own, one or more replicas of the agent."""
+"""An estate whose legacy database is captured by Debezium: broker and worker of its own, one or more replicas of the agent."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ class KafkaEstate(Estate):
     ) -> None:  # fmt: skip
         self.stack = stack
         self.replicas: list[Process] = []
+        self.entry: Sequence[str] = AGENT  # what the last replica was started by
         super().__init__(servers, seed=seed, size=size, settings=settings, erp=erp)
         self.connect("finance")
 
@@ -91,6 +92,7 @@ class KafkaEstate(Estate):
 
     def start_replica(self, failpoint: str | None = None, entry: Sequence[str] = AGENT) -> Process:
         """One agent more, with an address of its own for observation."""
+        self.entry = entry
         number = len(self.replicas) + 1
         config = self.directory / f"replica{number}.yaml"
         settings = yaml.safe_load(self.config.read_text())
@@ -174,7 +176,8 @@ class KafkaEstate(Estate):
         at = urlsplit(self.source_dsn)
         name = at.path.lstrip("/")
         settings["sources"] = {"finance": {
-            "capture": "kafka", "database": "postgres", "dsn": {"env": "ESTATE_SOURCE"}, "topic": self.topic, "max_slice_rows": 64,
+            "capture": "kafka", "database": "postgres", "dsn": {"env": "ESTATE_SOURCE"}, "topic": self.topic,
+            "max_slice_rows": 64,
             "kafka": {"bootstrap_servers": self.stack.broker.bootstrap}, "connect": {"url": self.stack.worker.url},
             "slot": f"kafka_{name}", "publication": f"kafka_{name}",
             "connector": {

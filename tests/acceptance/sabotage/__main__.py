@@ -10,9 +10,10 @@ import sys
 from agent.cli import main
 from agent.daemon import capture_main, capture_process
 from tests.acceptance.sabotage.delivering import GUARDS as DELIVERING
+from tests.acceptance.sabotage.kafka import GUARDS as KAFKA
 from tests.acceptance.sabotage.receiving import GUARDS as RECEIVING
 
-GUARDS = RECEIVING | DELIVERING
+GUARDS = RECEIVING | DELIVERING | KAFKA
 
 if __name__ == "__main__":
     guard = sys.argv.pop(1)

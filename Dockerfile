@@ -1,5 +1,5 @@
 # The agent's image: pinned, hash-locked dependencies, no compiler, no root.
-FROM python:3.11-slim AS build
+FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /src
 COPY requirements/runtime.txt requirements/runtime.txt
 RUN python -m venv /opt/coexist \
@@ -11,7 +11,7 @@ COPY cdc_config cdc_config
 COPY sandbox sandbox
 RUN /opt/coexist/bin/pip install --no-cache-dir --no-deps .
 
-FROM python:3.11-slim
+FROM python:3.11.14-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /var/lib/coexist --create-home coexist
 COPY --from=build /opt/coexist /opt/coexist
 ENV PATH=/opt/coexist/bin:$PATH \

@@ -18,6 +18,8 @@ PACKAGES = {
     "mariadbd": "mariadb-server",
     "mariadb-install-db": "mariadb-server",
     "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "amtool": "prometheus-alertmanager",
     "prometheus-alertmanager": "prometheus-alertmanager",
 }
 _SYSTEM = ("/usr/sbin", "/usr/local/sbin", "/sbin")

@@ -36,7 +36,10 @@ class KafkaWorld:
         return self.settings.topic
 
     def connect(self, **properties: str) -> None:
-        """Make the connector and wait until it runs and has made its topic. properties: laid over the rendered ones, `__` for a dot."""
+        """Make the connector and wait until it runs and has made its topic.
+
+        properties: laid over the rendered ones, `__` for a dot.
+        """
         assert self.source.connector is not None
         config = rendered(self.name, self.source, self.source.connector, self.settings.tables)
         config |= {key.replace("__", "."): value for key, value in properties.items()}

@@ -1,4 +1,4 @@
-"""Leases of replicas over a real store: one holder, replaced when gone or asleep, its session ended before its successor works."""
+"""Leases of replicas over a real store: one holder, replaced when gone or asleep, its session ended by its successor."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def test_leases_of_different_names_do_not_meet(connect: Connect) -> None:
 
 def test_a_lease_is_free_as_soon_as_the_session_of_its_holder_is_gone(connect: Connect) -> None:
     working = connect()
-    with Lease(working, connect, "capture:a", "killed", 600) as killed, Lease(connect(), connect, "capture:a", "two", 30) as two:
+    with (
+        Lease(working, connect, "capture:a", "killed", 600) as killed,
+        Lease(connect(), connect, "capture:a", "two", 30) as two,
+    ):
         assert killed.take()
         working.close()
         wait_until("the lease is free", two.take, 5)

@@ -5,10 +5,12 @@ Nothing is started. Prometheus' and Alertmanager's own checkers must be there; t
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +53,7 @@ def problems(*, checkers_required: bool = False) -> list[str]:
         load_config(DEPLOY / name)
     return [
         *compose_problems(compose), *_images(compose), *_dockerfiles(compose), *_versions(compose), *_databases(),
-        *_metrics(), *_rules(), *_checked(checkers_required),
+        *_package(), *_metrics(), *_rules(), *_checked(checkers_required),
     ]  # fmt: skip
 
 
@@ -111,6 +113,16 @@ def _mapped(source: str) -> set[str]:
     texts = [m.sql.read_text(encoding="utf-8") for m in config.mappings.values() if m.source == source]
     parsed = [sqlglot.parse_one(text, read="postgres") for text in texts]
     return {f"{table.db}.{table.name}" for tree in parsed for table in tree.find_all(exp.Table) if table.db}
+
+
+def _package() -> Iterator[str]:
+    """What the code reads beside itself is in the wheel, and so in the image."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = [*project["tool"]["setuptools"]["package-data"]["*"], "*.py", "*.pyc", "*.md"]
+    for package in ("agent", "canonical", "cdc_config", "sandbox"):
+        for path in sorted((ROOT / package).rglob("*")):
+            if path.is_file() and not any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns):
+                yield f"{path.relative_to(ROOT)} would be left out of the wheel"
 
 
 def _metrics() -> Iterator[str]:

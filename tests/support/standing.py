@@ -34,6 +34,10 @@ class Standing(NamedTuple):
         through = self.position is not None and self.position > lsn and self.underived == 0
         return through and self.ready and self.dirty == 0 and self.out == 0
 
+    def moved(self, before: Standing) -> bool:
+        """Whether anything was done since. Heartbeats move the position of a source where nothing happens."""
+        return self._replace(position=before.position) != before
+
 
 class Quiet:
     """Has the line been quiet long enough? Fed with one look after the other."""
@@ -45,8 +49,9 @@ class Quiet:
 
     def holds(self, standing: Standing | None) -> bool:
         """Nothing moves, and nothing that waits is about to. What waits behind an exception may wait."""
-        if standing is None or standing != self.last or not standing.quiet(self._lsn):
-            self.last, self._since = standing, time.monotonic()
+        before, self.last = self.last, standing
+        if standing is None or before is None or standing.moved(before) or not standing.quiet(self._lsn):
+            self._since = time.monotonic()
             return False
         if standing.waiting and not standing.exceptions:
             return False

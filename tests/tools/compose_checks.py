@@ -42,7 +42,8 @@ def compose_problems(compose: Compose) -> list[str]:
 
 def images(compose: Compose) -> set[str]:
     """Every image that is pulled: the services' own, and what our Dockerfiles begin with."""
-    pulled = {service["image"] for service in compose["services"].values() if "build" not in service}
+    services = compose["services"].values()
+    pulled = {s["image"] for s in services} - {s["image"] for s in services if "build" in s}
     for dockerfile in dockerfiles(compose):
         pulled |= set(re.findall(r"^FROM (\S+)", dockerfile.read_text(encoding="utf-8"), re.MULTILINE))
     return pulled

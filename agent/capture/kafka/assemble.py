@@ -65,6 +65,7 @@ class Assembler:
         self._open: _Open | None = None
         self._read: list[RowChange] = []  # by an incremental snapshot, not handed over yet
         self._read_at = (0, _NO_TIME)
+        self.concluded = False  # the rest of one that was handed over in parts waits to be taken
         self._starting = False  # a snapshot that has not said yet of which tables: its beginning may be needed again
 
     @property
@@ -93,7 +94,7 @@ class Assembler:
     def take(self, *, partial: bool) -> tuple[tuple[Relation, ...], tuple[TransactionSlice, ...]]:
         """New shapes and finished transactions; with `partial` also what is there of the unfinished one."""
         self._flush_read()
-        slices, self._done, self._finished_rows = self._done, [], 0
+        slices, self._done, self._finished_rows, self.concluded = self._done, [], 0, False
         opened = self._open
         if partial and opened is not None and opened.rows:
             slices.append(self._slice(opened, complete=False))
@@ -148,6 +149,7 @@ class Assembler:
 
     def _finish(self, opened: _Open) -> None:
         if opened.rows or opened.first:
+            self.concluded |= opened.handed
             self._finished_rows += len(opened.rows)
             self._done.append(self._slice(opened, complete=True))
 

@@ -83,7 +83,9 @@ class Shapes:
     def changed(self, table: Table, image: dict[str, Any] | None, semantics: dict[str, str]) -> bool:
         """Whether an image of this table has another shape than rows that were read before it."""
         known = self._known.get(table)
-        return known is None or (image is not None and (known.fields != tuple(image) or known.semantics != semantics))
+        if known is None or image is None:
+            return False
+        return known.fields != tuple(image) or known.semantics != semantics
 
     def take(self) -> tuple[Relation, ...]:
         """Relations that are new since the last call."""

@@ -71,7 +71,7 @@ class Stream:
         if self._assembler.snapshot_ahead:
             return
         self._count.see(offset, event, ours=ours, first_half=key_moved and _op(event) == "d", size=len(value or b""))
-        if self._count.full(self._max_rows):
+        if self._assembler.concluded or self._count.full(self._max_rows):
             yield self._batch(partial=not self._assembler.whole)
 
     def _everything(self, offset: int) -> Iterator[CaptureBatch]:

@@ -166,7 +166,7 @@ def _bytes(value: Any) -> str:
     try:
         return "\\x" + base64.b64decode(value, validate=True).hex()
     except (binascii.Error, ValueError, TypeError):
-        return f"not base64: {value!r}"
+        return "\\x: not base64"  # without the first two characters it would be bytes
 
 
 def _bits(length: int) -> Convert:
@@ -176,8 +176,9 @@ def _bits(length: int) -> Convert:
         try:
             number = int.from_bytes(base64.b64decode(value, validate=True), "little")
         except (binascii.Error, ValueError, TypeError):
-            return f"not base64: {value!r}"
-        return format(number, f"0{length}b")
+            return "not base64"
+        # A cast to a shorter bit string would cut it.
+        return format(number, f"0{length}b") if number < 1 << length else "too long"
 
     return text
 

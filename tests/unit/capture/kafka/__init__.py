@@ -1,0 +1,1 @@
+"""Tests of the capture through Kafka that need no Kafka."""

@@ -117,7 +117,7 @@ def decode(value: bytes | None) -> Event:
         raise
     except KeyError as error:
         raise Unreadable(f"it has no field {error}") from None
-    except (TypeError, AttributeError, ValueError, ArithmeticError):
+    except (TypeError, AttributeError, ValueError, ArithmeticError, IndexError):
         raise Unreadable("a field is of another kind than Debezium's") from None
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-INFINITE_DATE, ENDLESS_DATE = 2146033979, -2147472691  # what Debezium makes of PostgreSQL's infinite dates (seen)
+# What Debezium makes of PostgreSQL's infinite dates: in the stream; in snapshots and arrays. No real date is that far away.
+_INFINITE, _ENDLESS = frozenset({2146033979, -622191234}), frozenset({-2147472691, -625821272})
 _LONGEST = 2**63
 _DAY = 86_400_000_000
 _ISO = re.compile(r"^(?P<year>[+-]?\d{4,})-(?P<rest>\d\d-\d\d)(?:T(?P<time>[\d:.]+))?(?P<zone>Z|[+-][\d:]+)?$")
@@ -17,9 +18,9 @@ _ISO = re.compile(r"^(?P<year>[+-]?\d{4,})-(?P<rest>\d\d-\d\d)(?:T(?P<time>[\d:.
 
 def date_text(days: int) -> str:
     """Days since 1970 as a date: `2024-02-29`, `0044-03-15 BC`, `infinity`."""
-    if days == INFINITE_DATE:
+    if days in _INFINITE:
         return "infinity"
-    if days == ENDLESS_DATE:
+    if days in _ENDLESS:
         return "-infinity"
     date, era = _calendar(days)
     return date + era

@@ -51,6 +51,8 @@ def test_every_value_of_every_type_is_the_one_in_the_database(store: psycopg.Con
         for key, row in found.items():
             for column in names:
                 told, held = row[column], by_key[key][column]
+                if (table, column, held) == ("typed", "d", "0044-03-15 BC"):
+                    continue
                 same = store.execute(
                     f"SELECT %s::text::{types[column]}::text IS NOT DISTINCT FROM %s::text::{types[column]}::text",
                     (told, held),
@@ -178,14 +180,18 @@ def test_zeros_for_a_date_come_as_null_or_as_1970_from_debezium() -> None:
     assert (row["d_not"], row["ts_not"]) == ("1970-01-01", "1970-01-01 00:00:00")
 
 
-def test_infinite_dates_in_an_array_become_what_no_cast_takes_and_the_era_of_one_is_lost(
-    store: psycopg.Connection,
-) -> None:
+def test_dates_in_an_array_lose_their_era_and_not_that_they_are_infinite() -> None:
     _, mirror = played("postgres")
-    told = str(mirror.contents["typed"][("7",)]["d_l"])
-    with pytest.raises(psycopg.errors.DataError):
-        store.execute("SELECT %s::text::date[]", (told,))
-    assert told.endswith(",0044-03-15}")
+    assert mirror.contents["typed"][("7",)]["d_l"] == "{infinity,-infinity,0044-03-15}"
+
+
+def test_a_snapshot_loses_the_era_of_a_date_and_the_stream_does_not() -> None:
+    _, mirror = played("postgres")
+    assert mirror.contents["typed"][("3",)]["d"] == "0044-03-15"
+    ref = next(ref for ref, relation in mirror.relations.items() if relation.table == "typed")
+    names = [c.name for c in mirror.relations[ref].columns]
+    streamed = [c.new[names.index("d")] for t in mirror.transactions[1:] for c in t if c.ref == ref and c.new]
+    assert "0044-03-15 BC" in streamed
 
 
 def test_a_time_with_a_zone_is_the_same_moment_in_utc() -> None:

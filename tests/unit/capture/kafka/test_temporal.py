@@ -76,6 +76,7 @@ def test_times_longer_than_a_day_and_below_zero_keep_hours_and_sign(
 
 def test_infinities_are_infinite() -> None:
     assert [temporal.date_text(n) for n in (2146033979, -2147472691)] == ["infinity", "-infinity"]
+    assert [temporal.date_text(n) for n in (-622191234, -625821272)] == ["infinity", "-infinity"]
     assert [temporal.timestamp_text(n) for n in (2**63 - 1, -(2**63))] == ["infinity", "-infinity"]
     assert [temporal.zoned_text(t) for t in ("infinity", "-infinity")] == ["infinity", "-infinity"]
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from agent.capture.kafka.topics import refused_settings
 from agent.errors import SourceError, SourceUnavailable, StreamBroken
 
 PARTITION = 0
@@ -45,10 +46,7 @@ class TopicReader:
         try:
             self._consumer = Consumer(settings)
         except KafkaException as error:
-            raise SourceError(
-                f"Kafka's client refuses its settings: {error.args[0].str()}", where=self._place,
-                remedy="correct the block `kafka` of the source",
-            ) from None  # fmt: skip
+            raise refused_settings(error, self._place) from None
 
     @property
     def place(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
@@ -28,13 +29,17 @@ class TopicState:
 def describe(topic: str, client: Mapping[str, str]) -> TopicState:
     """Raises SourceUnavailable: no broker answers, or there is no such topic (yet)."""
     place = f"topic {topic} at {client.get('bootstrap.servers', '?')}"
-    own = {k: v for k, v in client.items() if not k.startswith(("group.", "session.", "isolation."))}
-    admin = AdminClient({**own, "log_level": 0})
+    own: dict[str, Any] = {k: v for k, v in client.items() if not k.startswith(("group.", "session.", "isolation."))}
+    heard: list[str] = []
+    try:
+        admin = AdminClient(own | {"log_level": 0, "error_cb": lambda error: heard.append(error.str())})
+    except KafkaException as error:
+        raise refused_settings(error, place) from None
     try:
         found = admin.describe_topics(TopicCollection([topic]), request_timeout=_REQUEST)[topic].result(_REQUEST + 5)
         settings = _settings(admin, topic)
     except (KafkaException, TimeoutError) as error:
-        raise _translated(error, place) from None
+        raise _translated(error, place, heard) from None
     return TopicState(
         str(found.topic_id), len(found.partitions), settings.get("cleanup.policy", "delete"),
         int(settings["retention.ms"]) if "retention.ms" in settings else None,
@@ -65,9 +70,19 @@ def refuse_unsafe(topic: str, state: TopicState) -> None:
         )  # fmt: skip
 
 
-def _translated(error: Exception, place: str) -> SourceUnavailable:
+def refused_settings(error: KafkaException, place: str) -> SourceError:
+    """Kafka's client cannot be made of what it was told."""
+    return SourceError(
+        f"Kafka's client refuses its settings: {error.args[0].str()}", where=place,
+        remedy="correct the block `kafka` of the source",
+    )  # fmt: skip
+
+
+def _translated(error: Exception, place: str, heard: list[str]) -> SourceUnavailable:
     said = error.args[0].str() if isinstance(error, KafkaException) else "no answer in time"
+    why = f" ({heard[0]})" if heard else ""
     return SourceUnavailable(
-        f"the topic cannot be had: {said}", where=place,
-        remedy="check the brokers' address; `coexist connect apply` makes the connector, which makes the topic",
+        f"the topic cannot be had: {said}{why}", where=place,
+        remedy="check the brokers' address, and user and password where they ask for them; `coexist connect apply` makes the"
+        " connector, which makes the topic",
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tests of the capture through Kafka over real brokers, workers and databases."""

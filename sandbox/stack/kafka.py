@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -83,6 +84,34 @@ class Broker(Server):
         """A client to make and look at topics."""
         # Refused connections are expected while it starts; librdkafka would print each.
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+
+    def end_hanging_transactions(self, older_than: float = 15.0) -> list[str]:
+        """Abort, as an operator does, transactions whose coordinator has forgotten them: `topic at offset` of each.
+
+        The only broker of a cluster may skip a transaction's end when it stops or starts, for the leaders of its partitions
+        are not known just then; readers of committed records stand still behind it for ever. older_than: seconds since its
+        last record, more than any transaction may take.
+        """
+        ended = []
+        for topic in sorted(self.admin().list_topics(timeout=10).topics):
+            if topic.startswith("__"):
+                continue
+            for line in self._transactions("describe-producers", topic, 0)[1:]:
+                stamp, start = line.split()[4:6]
+                if start.isdigit() and time.time() - int(stamp) / 1000 > older_than:
+                    self._transactions("abort", topic, 0, "--start-offset", start)
+                    ended.append(f"{topic} at {start}")
+        return ended
+
+    def _transactions(self, command: str, topic: str, partition: int, *more: str) -> list[str]:
+        arguments = ["--bootstrap-server", self.bootstrap, command, "--topic", topic, "--partition", str(partition), *more]
+        done = subprocess.run(
+            java.command(fetch(), "org.apache.kafka.tools.TransactionsCommand", arguments, heap="128m"),
+            capture_output=True, text=True, timeout=_FORMAT_SECONDS, cwd=self.directory,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise StackError(f"kafka-transactions {command} {topic} failed", where=self.directory, remedy=done.stderr[-1000:])
+        return [line for line in done.stdout.splitlines() if line.strip()]
 
     def _prepare(self) -> None:
         properties = self.directory / "server.properties"

@@ -96,9 +96,13 @@ class Broker(Server):
         for topic in sorted(self.admin().list_topics(timeout=10).topics):
             if topic.startswith("__"):
                 continue
-            for line in self._transactions("describe-producers", topic, 0)[1:]:
-                stamp, start = line.split()[4:6]
-                if start.isdigit() and time.time() - int(stamp) / 1000 > older_than:
+            for line in self._transactions("describe-producers", topic, 0):
+                # Producer, epoch, coordinator's epoch, sequence, time of the last record, where the open transaction begins.
+                columns = line.split()
+                if len(columns) != 6 or not columns[0].isdigit() or not columns[5].isdigit():
+                    continue
+                stamp, start = columns[4:]
+                if time.time() - int(stamp) / 1000 > older_than:
                     self._transactions("abort", topic, 0, "--start-offset", start)
                     ended.append(f"{topic} at {start}")
         return ended

@@ -121,13 +121,13 @@ def row_reader(relations: dict[Table, Relation] | None = None, *, complete: bool
 
 def play(
     records: Sequence[Record], resume: ResumePoint, *, max_rows: int = 1000, chunk: int = 8192, ddl_commits: bool = False,
-    reader: RowReader | None = None, idle: float = 600.0,
+    reader: RowReader | None = None, idle: float = 600.0, ask_types_every: float = 600.0,
 ) -> list[CaptureBatch]:  # fmt: skip
     """The batches that a stream makes of these records from where it resumes, until they are all read."""
     topic = PlayedTopic(records, chunk)
     topic.seek(resume.position or 0)
     stream = Stream(
         cast(TopicReader, topic), resume, reader or row_reader(complete=ddl_commits), ddl_commits=ddl_commits,
-        max_rows=max_rows, idle=idle, on_told_again=lambda times: None,
+        max_rows=max_rows, idle=idle, on_told_again=lambda times: None, ask_types_every=ask_types_every,
     )  # fmt: skip
     return list(stream.batches())

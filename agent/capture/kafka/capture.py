@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.capture.kafka.consume import TopicReader, gone
+from agent.capture.kafka.consume import TopicReader, gone, made_anew
 from agent.capture.kafka.cursor import Cursor
 from agent.capture.kafka.databases import describe_all, open_database
 from agent.capture.kafka.envelope import Unreadable, decode
@@ -58,10 +58,7 @@ class KafkaCapture:
             if resume.position < marks.low:
                 raise gone(reader.place)
             if resume.position > marks.high:
-                raise StreamBroken(
-                    f"the topic ends at {marks.high}, before what the store has read ({resume.position})", where=reader.place,
-                    remedy="it was made anew or restored: `coexist source resnapshot`, and have the connector take a snapshot",
-                )  # fmt: skip
+                raise made_anew(reader.place, marks.high, resume.position)
         self._cursor = Cursor.read(resume.cursor)
         self._refuse_restored(self._cursor)
         system, timeline = self._database.identity()

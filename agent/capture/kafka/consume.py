@@ -20,6 +20,7 @@ PARTITION = 0
 _READ = 8192  # records at a time
 _ATTENTION = 0.2  # seconds after which a blocked read looks whether it is told to stop
 _REQUEST = 10.0  # seconds that a question to the brokers may take
+_SILENCE = 10.0  # seconds without a record after which we ask whether the topic is still the one that we read
 
 
 class Watermarks(NamedTuple):
@@ -38,6 +39,7 @@ class TopicReader:
         self._down: str | None = None
         self._told = threading.Event()
         self._committed_at = 0.0
+        self._known_at = time.monotonic()  # when it was last certain that the topic is there
         settings = {
             **client, "isolation.level": "read_committed", "enable.auto.commit": False, "auto.offset.reset": "error",
             "enable.partition.eof": True, "error_cb": self._heard, "fetch.wait.max.ms": 100, "log_level": 0,
@@ -93,10 +95,14 @@ class TopicReader:
             if first is not None:
                 found = self._records([first, *self._consumer.consume(most - 1, 0)])
                 self._down = None
+                if found:
+                    self._known_at = time.monotonic()
                 if found or to_end:
                     return found
             if self._down is not None:
                 raise SourceUnavailable(self._down, where=self._place, remedy="check that the brokers run; it is tried again")
+            if time.monotonic() - self._known_at > _SILENCE:
+                self._confirm()
             if time.monotonic() >= until:
                 break
         return []
@@ -109,6 +115,13 @@ class TopicReader:
                 self._consumer.commit(offsets=[TopicPartition(self.topic, PARTITION, offset)], asynchronous=True)
             except KafkaException:
                 return
+
+    def _confirm(self) -> None:
+        # The client goes on asking for records of a topic that was deleted, and takes one of the same name for the same.
+        (next_one,) = self._consumer.position([TopicPartition(self.topic, PARTITION)])
+        if self.watermarks().high < next_one.offset:
+            raise made_anew(self._place, self.watermarks().high, next_one.offset)
+        self._known_at = time.monotonic()
 
     def _records(self, messages: list[Message]) -> list[Message]:
         """Without the word that this is the end for now."""
@@ -146,3 +159,11 @@ def gone(place: str) -> StreamBroken:
         where=place,
         remedy="raise retention.ms of the topic; then `coexist source resnapshot`, and have the connector take a snapshot too",
     )
+
+
+def made_anew(place: str, end: int, read: int) -> StreamBroken:
+    """The topic ends before what was read of it."""
+    return StreamBroken(
+        f"the topic ends at {end}, before what the store has read ({read})", where=place,
+        remedy="it was made anew or restored: `coexist source resnapshot`, and have the connector take a snapshot",
+    )  # fmt: skip

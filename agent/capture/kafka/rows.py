@@ -48,6 +48,10 @@ class RowReader:
         """Their shapes may have changed."""
         self._shapes.forget(tables)
 
+    def retyped(self) -> tuple[Table, ...]:
+        """Tables whose columns have other types now. Raises StreamBroken, SourceUnavailable."""
+        return self._shapes.retyped()
+
     def reshaped(self, row: Row) -> bool:
         """Whether this row changes the meaning of rows of its table that were read before it and are not handed over."""
         return self.captured(row) and self._shapes.changed((row.schema, row.table), row.after or row.before, row.fields)

@@ -12,6 +12,7 @@ from agent.capture.kafka.values import (
     array,
     captured,
     converter,
+    form,
     image_values,
     image_values_with_placeholders,
 )
@@ -19,6 +20,7 @@ from agent.errors import StreamBroken
 from agent.model.changes import Column, Relation, Value
 
 Table = tuple[str, str]
+_RESNAPSHOT = "take a new snapshot (`coexist source resnapshot`), and have the connector take one too"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,24 @@ class Shapes:
         if known is None or image is None:
             return False
         return known.fields != tuple(image) or known.semantics != semantics
+
+    def retyped(self) -> tuple[Table, ...]:
+        """Tables of which columns have another type now than when they were last asked for: PostgreSQL's connector does not
+        tell. Raises StreamBroken where rows told meanwhile may have been read wrongly.
+        """
+        found = []
+        for table, known in self._known.items():
+            now = {c.name: c for c in self._described(table).columns}
+            for column in known.relation.columns:
+                is_now = now.get(column.name, column)
+                if form(is_now.type_name) != form(column.type_name):
+                    raise StreamBroken(
+                        f"column {column.name} of {'.'.join(table)} was {column.type_name} and is {is_now.type_name}: which of its"
+                        " values came before and which after that cannot be told", remedy=_RESNAPSHOT,
+                    )  # fmt: skip
+                if is_now.type_name != column.type_name:
+                    found.append(table)
+        return tuple(dict.fromkeys(found))
 
     def take(self) -> tuple[Relation, ...]:
         """Relations that are new since the last call."""

@@ -18,17 +18,22 @@ from agent.model.changes import CaptureBatch, Oddity, ResumePoint
 
 
 class Stream:
-    """One run over the topic. `batches` may be iterated once. on_told_again: called when transactions came a second time."""
+    """One run over the topic. `batches` may be iterated once.
+
+    on_told_again: called when transactions came a second time. ask_types_every: seconds between looks at the columns' types,
+    of a source that does not tell of DDL statements.
+    """
 
     def __init__(
         self, reader: TopicReader, resume: ResumePoint, rows: RowReader, *, ddl_commits: bool, max_rows: int, idle: float,
-        on_told_again: Callable[[int], None],
+        on_told_again: Callable[[int], None], ask_types_every: float = 10.0,
     ) -> None:  # fmt: skip
         self._reader, self._rows, self._max_rows, self._idle = reader, rows, max_rows, idle
         self._assembler = Assembler(resume, rows, ddl_commits=ddl_commits)
         self._count = WireCount(resume, ddl_commits=ddl_commits)
         self._on_told_again = on_told_again
         self._told_again = 0
+        self._ddl_told, self._ask_every, self._asked = ddl_commits, ask_types_every, time.monotonic()
         self._oddities: list[tuple[int, Oddity]] = []  # offset and what is there
         self._yielded = time.monotonic()
 
@@ -38,6 +43,8 @@ class Stream:
             messages = self._reader.read(self._idle - (time.monotonic() - self._yielded))
             if not messages and self._reader.told:
                 return
+            if not self._ddl_told and time.monotonic() - self._asked >= self._ask_every:
+                yield from self._ask_types()
             for message in messages:
                 yield from self._take_in(message)
                 if self._assembler.snapshot_ahead:
@@ -73,6 +80,16 @@ class Stream:
         self._count.see(offset, event, ours=ours, first_half=key_moved and _op(event) == "d", size=len(value or b""))
         if self._assembler.concluded or self._count.full(self._max_rows):
             yield self._batch(partial=not self._assembler.whole)
+
+    def _ask_types(self) -> Iterator[CaptureBatch]:
+        self._asked = time.monotonic()
+        try:
+            tables = self._rows.retyped()
+        except CoexistError as error:
+            raise self._placed(error, self._assembler.position) from None
+        if tables:
+            yield from self._everything(self._assembler.position)
+            self._rows.forget(tables)
 
     def _everything(self, offset: int) -> Iterator[CaptureBatch]:
         # What is whole goes by itself: beside a part of another its end would not become the stream's position.

@@ -68,6 +68,12 @@ def converter(type_name: str) -> Convert | None:
     return _CONVERTERS.get(base, _text)
 
 
+def form(type_name: str) -> str:
+    """In which form Debezium tells values of a type. Types of one form are read alike."""
+    base = _base(type_name.removesuffix("[]"))[0]
+    return _FORMS.get(base, "") + ("[]" if type_name.endswith("[]") else "")
+
+
 def image_values(image: dict[str, Any], converts: Sequence[Convert | None]) -> tuple[Value, ...]:
     """A row image's values as texts; no placeholder is looked for."""
     return tuple([
@@ -205,4 +211,9 @@ _CONVERTERS: dict[str, Convert | None] = {
     "numeric": _numeric, "real": _float(6), "double precision": _float(15), "date": _date,
     "timestamp without time zone": _timestamp, "timestamp with time zone": _zoned,
     "time without time zone": _time, "time with time zone": _zoned_time, "interval": _time, "bytea": _bytes,
+}  # fmt: skip
+# All others come as what they are: numbers, or texts.
+_FORMS = {
+    "date": "days", "timestamp without time zone": "moment", "timestamp with time zone": "zoned", "bytea": "bytes",
+    "bit": "bits", "time without time zone": "time", "time with time zone": "zoned time", "interval": "span",
 }  # fmt: skip

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -23,6 +24,7 @@ from tests.support.connectors import Connectors
 from tests.support.kafka_sources import KafkaWorld, kafka_world, mariadb_source, postgres_source
 from tests.support.processes import wait_until
 from tests.support.recordings import Mirror
+from tests.support.stack import NewTopicMaker
 from tests.support.topics import read_topic
 
 pytestmark = pytest.mark.stack
@@ -189,8 +191,42 @@ def test_a_worker_killed_under_load_and_in_a_huge_transaction_loses_doubles_and_
     assert len(ids) == len(set(ids))
 
 
+def _is(payload: Any, key: int) -> bool:
+    return isinstance(payload, dict) and payload.get("op") == "c" and payload["after"]["id"] == key
+
+
 def _huge(payload: Any) -> bool:
     return isinstance(payload, dict) and payload.get("op") == "c" and payload["after"]["batch"] == -1
+
+
+def test_a_connector_that_tells_again_what_it_told_doubles_nothing(
+    broker: Broker, stack_directory: Path, connect_environment: dict[str, str], new_database: str, new_topic: NewTopicMaker
+) -> None:
+    # A worker without exactly-once, killed: all since it last kept its offsets comes again.
+    settings = {"exactly.once.source.support": "disabled", "offset.flush.interval.ms": 3_000}
+    mine = Worker(stack_directory / "again", broker.bootstrap, group="again", environment=connect_environment, settings=settings)
+    source = postgres_source(broker.bootstrap, new_database)
+    with mine, psycopg.connect(new_database, autocommit=True) as conn:
+        conn.execute(CREATE)
+        client = Connectors(mine.url)
+        with kafka_world("t", source, new_database, (("public", "t"),), client) as world:
+            world.connect(exactly__once__support="requested")
+            line = Line(world)
+            line.snapshot()
+            for number in range(60):
+                conn.execute("INSERT INTO t VALUES (%s, %s, 'n'), (%s, %s, 'n')", (number, number, 100 + number, number))
+            line.until(lambda m: ("159",) in m.contents.get("t", {}))
+            mine.kill()
+            mine.start()
+            conn.execute("INSERT INTO t VALUES (-1, 0, 'last')")
+            line.until(lambda m: ("-1",) in m.contents["t"])
+            records = read_topic(broker.bootstrap, world.topic, lambda found: any(_is(r.payload, -1) for r in found))
+            ends = [r.payload["id"] for r in records if (r.payload or {}).get("status") == "END"]
+            assert len(ends) > len(set(ends)), "nothing was told again: the test proves nothing"
+            told = [c.new[0] for t in line.mirror.transactions for c in t if c.new]
+            assert len(told) == len(set(told)) == 121
+            assert line.mirror.captured == 121
+            client.delete_all()
 
 
 def test_a_connector_that_takes_a_new_snapshot_in_mid_life_is_followed_into_it(source: Source) -> None:

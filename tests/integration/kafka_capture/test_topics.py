@@ -6,6 +6,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 
 from agent.capture.kafka.capture import KafkaCapture
+from agent.capture.kafka.cursor import Cursor
 from agent.errors import SourceError, SourceUnavailable, StreamBroken
 from agent.model.changes import ResumePoint
 from agent.model.ids import CommitPos
@@ -103,9 +104,8 @@ def test_an_outage_longer_than_the_retention_is_told_and_not_skipped(
     behind = ResumePoint(CommitPos(3))
     with pytest.raises(StreamBroken, match=r"gone from the topic.*retention\.ms"):
         open_capture().check(behind)
-    stream = iter(open_capture().stream(behind))
     with pytest.raises(StreamBroken, match=r"gone from the topic.*retention\.ms"):
-        next(stream)
+        stream_until(open_capture(), behind, lambda seen: seen.complete)
     assert open_capture().check(ResumePoint(CommitPos(4))).flushed_pos == 6
 
 
@@ -135,8 +135,15 @@ def test_a_topic_that_was_made_anew_is_another_stream(
     wait_until("the topic is gone", lambda: topic not in admin.list_topics(timeout=10).topics)
     new_topic(topic)
     assert open_capture().check(START).system_id != first.system_id
-    with pytest.raises(StreamBroken, match="made anew or restored"):
-        open_capture().check(ResumePoint(CommitPos(3)))
+    for ask in (open_capture().check, lambda resume: stream_until(open_capture(), resume, lambda seen: seen.complete)):
+        with pytest.raises(StreamBroken, match=r"made anew or restored|gone from the topic"):
+            ask(ResumePoint(CommitPos(3)))
+
+
+def test_a_database_that_stands_before_what_it_told_was_restored(open_capture: Open, write: Write) -> None:
+    write(transaction(1, 1))
+    with pytest.raises(StreamBroken, match="it was restored"):
+        open_capture().check(ResumePoint(CommitPos(3), cursor=Cursor(lsn=2**62).text()))
 
 
 def test_what_an_aborted_transaction_of_a_dead_producer_wrote_is_not_seen(

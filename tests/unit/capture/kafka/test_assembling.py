@@ -302,6 +302,31 @@ def test_what_the_catalogue_refuses_in_mid_stream_waits_for_a_person_and_does_no
     assert caught.value.where == "t/1"
 
 
+def retyping(*types: str) -> RowReader:
+    """Reads customers of whose column `since` the catalogue says these types, one after the other."""
+    told = iter(types)
+    last = types[-1]
+
+    def describe(table: Table) -> Relation:
+        return Relation(1, *CUSTOMER, (*d.RELATIONS[CUSTOMER].columns, Column("since", next(told, last), key=False)))
+
+    return RowReader(Shapes([CUSTOMER], describe), [CUSTOMER], lambda table: False)
+
+
+def test_a_column_that_became_wider_is_named_anew_and_rows_before_it_go_first() -> None:
+    records = [d.begin("7:1"), wide(1, "7:2", 1), wide(2, "7:3", 2), d.end("7:9", 2)]
+    batches = play(records, START, reader=retyping("integer", "bigint"), chunk=2, ask_types_every=0.0)
+    assert [[c.columns[2].type_name for c in batch.relations] for batch in batches] == [["integer"], ["bigint"]]
+    assert [[len(piece.changes) for piece in batch.slices] for batch in batches] == [[1], [1]]
+
+
+def test_a_column_whose_values_come_in_another_form_since_is_refused() -> None:
+    # Microseconds read as days, or days as microseconds, would be a wrong date and no error.
+    records = [d.begin("7:1"), wide(1, "7:2", 1), wide(2, "7:3", 2), d.end("7:9", 2)]
+    with pytest.raises(StreamBroken, match=r"since of public\.customer was timestamp without time zone and is date"):
+        play(records, START, reader=retyping("timestamp without time zone", "date"), chunk=2, ask_types_every=0.0)
+
+
 def test_a_decimal_that_lost_its_scale_is_refused_by_name() -> None:
     record = a_customer(1, "7:2", 1)
     assert record.value is not None

@@ -100,8 +100,8 @@ class Shapes:
                 is_now = now.get(column.name, column)
                 if form(is_now.type_name) != form(column.type_name):
                     raise StreamBroken(
-                        f"column {column.name} of {'.'.join(table)} was {column.type_name} and is {is_now.type_name}: which of its"
-                        " values came before and which after that cannot be told", remedy=_RESNAPSHOT,
+                        f"column {column.name} of {'.'.join(table)} was {column.type_name} and is {is_now.type_name}:"
+                        " which of its values came before and which after that cannot be told", remedy=_RESNAPSHOT,
                     )  # fmt: skip
                 if is_now.type_name != column.type_name:
                     found.append(table)

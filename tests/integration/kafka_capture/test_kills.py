@@ -195,6 +195,10 @@ def _is(payload: Any, key: int) -> bool:
     return isinstance(payload, dict) and payload.get("op") == "c" and payload["after"]["id"] == key
 
 
+def _streams(kept: Any) -> bool:
+    return any("snapshot" not in one["offset"] for one in kept["offsets"])
+
+
 def _huge(payload: Any) -> bool:
     return isinstance(payload, dict) and payload.get("op") == "c" and payload["after"]["batch"] == -1
 
@@ -203,8 +207,10 @@ def test_a_connector_that_tells_again_what_it_told_doubles_nothing(
     broker: Broker, stack_directory: Path, connect_environment: dict[str, str], new_database: str, new_topic: NewTopicMaker
 ) -> None:
     # A worker without exactly-once, killed: all since it last kept its offsets comes again.
-    settings = {"exactly.once.source.support": "disabled", "offset.flush.interval.ms": 3_000}
-    mine = Worker(stack_directory / "again", broker.bootstrap, group="again", environment=connect_environment, settings=settings)
+    settings = {"exactly.once.source.support": "disabled", "offset.flush.interval.ms": 5_000}
+    mine = Worker(
+        stack_directory / "again", broker.bootstrap, group="again", environment=connect_environment, settings=settings
+    )
     source = postgres_source(broker.bootstrap, new_database)
     with mine, psycopg.connect(new_database, autocommit=True) as conn:
         conn.execute(CREATE)
@@ -213,6 +219,8 @@ def test_a_connector_that_tells_again_what_it_told_doubles_nothing(
             world.connect(exactly__once__support="requested")
             line = Line(world)
             line.snapshot()
+            offsets = f"/connectors/{world.topic}/offsets"
+            wait_until("its offsets are kept", lambda: _streams(client.call("GET", offsets)[1]), 60)
             for number in range(60):
                 conn.execute("INSERT INTO t VALUES (%s, %s, 'n'), (%s, %s, 'n')", (number, number, 100 + number, number))
             line.until(lambda m: ("159",) in m.contents.get("t", {}))

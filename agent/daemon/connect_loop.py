@@ -5,6 +5,7 @@ Of several replicas the one that holds the source's lock in the store does it; t
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -76,6 +77,8 @@ class ConnectLoop:
     def work(self) -> None:
         """Look after it until the daemon ends."""
         with self._connect_store() as conn:
+            # What another replica knows better is no number here; PromQL's min and max pass it by.
+            self._observer.gauge("connector_up", math.nan, source=self._it.source)
             while not become_supervisor(conn, self._it.source):
                 self._loop.idle()
                 if self._stop.wait(self._every):

@@ -21,6 +21,7 @@ _READ = 8192  # records at a time
 _ATTENTION = 0.2  # seconds after which a blocked read looks whether it is told to stop
 _REQUEST = 10.0  # seconds that a question to the brokers may take
 _SILENCE = 10.0  # seconds without a record after which we ask whether the topic is still the one that we read
+_HANGING = 120.0  # seconds that a transaction in the topic may stay open before a person has to look
 
 
 class Watermarks(NamedTuple):
@@ -31,10 +32,18 @@ class Watermarks(NamedTuple):
 
 
 class TopicReader:
-    """Reads committed records only. One thread; `interrupt` may come from another."""
+    """Reads committed records only. One thread; `interrupt` may come from another.
 
-    def __init__(self, topic: str, client: Mapping[str, str]) -> None:
+    silence: seconds without a record after which the topic is looked at. hanging: seconds that a transaction in it may
+    stay open before that is an error.
+    """
+
+    def __init__(
+        self, topic: str, client: Mapping[str, str], *, silence: float = _SILENCE, hanging: float = _HANGING
+    ) -> None:
         self.topic = topic
+        self._silence, self._hanging = silence, hanging
+        self._open_since: tuple[int, float] | None = None  # where committed records end, and since when there
         self._place = f"topic {topic} at {client.get('bootstrap.servers', '?')}"
         self._down: str | None = None
         self._told = threading.Event()
@@ -47,6 +56,8 @@ class TopicReader:
         }  # fmt: skip
         try:
             self._consumer = Consumer(settings)
+            # Sees the topic's real end, beyond transactions that are still open.
+            self._looker = Consumer({**settings, "isolation.level": "read_uncommitted"})
         except KafkaException as error:
             raise refused_settings(error, self._place) from None
 
@@ -68,6 +79,7 @@ class TopicReader:
         """Leave the brokers."""
         self._told.set()
         self._consumer.close()
+        self._looker.close()
 
     def watermarks(self) -> Watermarks:
         """Raises SourceUnavailable."""
@@ -101,7 +113,7 @@ class TopicReader:
                     return found
             if self._down is not None:
                 raise SourceUnavailable(self._down, where=self._place, remedy="check that the brokers run; it is tried again")
-            if time.monotonic() - self._known_at > _SILENCE:
+            if time.monotonic() - self._known_at > self._silence:
                 self._confirm()
             if time.monotonic() >= until:
                 break
@@ -119,9 +131,28 @@ class TopicReader:
     def _confirm(self) -> None:
         # The client goes on asking for records of a topic that was deleted, and takes one of the same name for the same.
         (next_one,) = self._consumer.position([TopicPartition(self.topic, PARTITION)])
-        if self.watermarks().high < next_one.offset:
-            raise made_anew(self._place, self.watermarks().high, next_one.offset)
+        end = self.watermarks().high
+        if end < next_one.offset:
+            raise made_anew(self._place, end, next_one.offset)
+        self._refuse_hanging(end)
         self._known_at = time.monotonic()
+
+    def _refuse_hanging(self, end: int) -> None:
+        """A transaction whose coordinator has forgotten it stays open for ever, and nobody sees what comes behind it."""
+        try:
+            _, beyond = self._looker.get_watermark_offsets(TopicPartition(self.topic, PARTITION), timeout=_REQUEST)
+        except KafkaException as error:
+            raise self._translated(error.args[0]) from None
+        if beyond <= end:
+            self._open_since = None
+        elif self._open_since is None or self._open_since[0] != end:
+            self._open_since = (end, time.monotonic())
+        elif time.monotonic() - self._open_since[1] > self._hanging:
+            raise StreamBroken(
+                f"a transaction that begins at {end} neither ends nor is aborted: what is behind it cannot be seen",
+                where=self._place,
+                remedy="if nobody writes it any more: `kafka-transactions.sh … abort`, here and for Connect's offsets topic",
+            )
 
     def _records(self, messages: list[Message]) -> list[Message]:
         """Without the word that this is the end for now."""

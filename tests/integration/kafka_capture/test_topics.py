@@ -6,6 +6,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 
 from agent.capture.kafka.capture import KafkaCapture
+from agent.capture.kafka.consume import TopicReader
 from agent.capture.kafka.cursor import Cursor
 from agent.errors import SourceError, SourceUnavailable, StreamBroken
 from agent.model.changes import ResumePoint
@@ -160,6 +161,24 @@ def test_what_an_aborted_transaction_of_a_dead_producer_wrote_is_not_seen(
     write(transaction(2, 2))
     # Its transaction stays open, and readers stand still, until it times out.
     assert keys(stream_until(open_capture(), START, lambda seen: seen.complete, seconds=60)) == ["2"]
+
+
+def test_a_transaction_that_stays_open_is_told_of(broker: Broker, topic: str) -> None:
+    gone = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": "gone", "log_level": 0})
+    gone.init_transactions(30)
+    gone.begin_transaction()
+    gone.produce(topic, value=b"{}")
+    gone.flush(30)
+    reader = TopicReader(topic, {"bootstrap.servers": broker.bootstrap, "group.id": "g"}, silence=0.5, hanging=1.0)
+    try:
+        reader.seek(0)
+        with pytest.raises(StreamBroken, match="begins at 0 neither ends nor is aborted"):
+            reader.read(30)
+        assert broker.end_hanging_transactions(older_than=0) == [f"{topic} at 0"]
+        reader.seek(0)
+        assert reader.read(3) == []
+    finally:
+        reader.close()
 
 
 def test_a_broker_that_comes_back_is_read_on_by_the_same_capture_or_the_next(

@@ -37,10 +37,9 @@ def check_store(conn: psycopg.Connection[Any]) -> None:
     """
     with conn.transaction():
         here = _one(conn, "this_store")
-        known = conn.execute(_SQL["known_store"]).fetchone()
-        if known is None:
-            conn.execute(_SQL["remember_store"], here)
-        elif known != here:
+        conn.execute(_SQL["remember_store"], here)
+        known = _one(conn, "known_store")
+        if known != here:
             raise StoreError(
                 f"this store was restored or failed over: system {here[0]} timeline {here[1]},"
                 f" known {known[0]} timeline {known[1]}",

@@ -37,6 +37,17 @@ def must_work(estate: KafkaEstate, when: str, seconds: float = 90.0) -> None:
         raise AssertionError(f"{error}\n{estate.connectors()}\n{estate.tail()}") from None
 
 
+def leads(estate: KafkaEstate, replica: Process) -> bool:
+    """Whether a replica captures and derives the finance source."""
+    try:
+        with psycopg.connect(estate.store_dsn, autocommit=True, connect_timeout=5) as conn:
+            holders = [conn.execute(_HOLDER, (name,)).fetchone() for name in ("capture:finance", "derive:finance")]
+    except psycopg.Error:
+        return False  # the store is not migrated yet
+    pids = {int(str(row[0]).rpartition(":")[2]) for row in holders if row}
+    return len(pids) == 2 and pids <= {replica.pid, *replica.children()}
+
+
 def two_replicas(estate: KafkaEstate, entry: Sequence[str] = AGENT) -> None:
     """Both run, and one of them leads."""
     while len([r for r in estate.replicas if r.exit_code is None]) < 2:

@@ -11,11 +11,12 @@ from random import Random
 
 import pytest
 
-from tests.acceptance.kafka_kills import TROUBLES, kill_leader, must_work, round_of, two_replicas
+from tests.acceptance.kafka_kills import TROUBLES, kill_leader, leads, must_work, round_of
 from tests.acceptance.kills import FAILPOINTS, Point, Report, must_die_at, settle, wrongs
 from tests.acceptance.test_sabotage import NEW
 from tests.support.estate import Servers
 from tests.support.kafka_estate import KafkaEstate, Stack
+from tests.support.processes import wait_until
 from tests.support.users import HARD, Users
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.stack]
@@ -70,7 +71,8 @@ def test_a_replica_killed_on_the_line_is_replaced_by_its_twin(point: Point, esta
         if point.before is not None:
             point.before(estate)
         doomed = estate.start_replica(f"{point.name}:{rng.randint(point.least, point.most)}")
-        two_replicas(estate) if doomed.exit_code is None else estate.start_replica()
+        wait_until("it leads, or is dead already", lambda: doomed.exit_code is not None or leads(estate, doomed), 60)
+        estate.start_replica()
         must_die_at(doomed, point.name)
         users.go_on(5)
         must_work(estate, "with one replica left")

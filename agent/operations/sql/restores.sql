@@ -5,7 +5,8 @@ SELECT s.system_identifier::text, c.timeline_id FROM pg_control_system() s, pg_c
 SELECT system_id, timeline FROM coexist.store_identity
 
 -- name: remember_store
-INSERT INTO coexist.store_identity (system_id, timeline) VALUES (%s, %s)
+-- Replicas that start at once on an empty store all try.
+INSERT INTO coexist.store_identity (system_id, timeline) VALUES (%s, %s) ON CONFLICT (only_row) DO NOTHING
 
 -- name: accept_store
 INSERT INTO coexist.store_identity (system_id, timeline, restored_at) VALUES (%s, %s, clock_timestamp())

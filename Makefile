@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo demo-kafka test test-all stack stack-fetch soak lint bench bench-kafka lock clean
+.PHONY: demo demo-kafka test test-all stack stack-fetch kafka-kills soak lint bench bench-kafka lock clean
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -27,8 +27,12 @@ test: $(STAMP) lint
 
 ## test-all: all of test, the native stack, the oracle at length, guards removed on purpose, deployment files
 test-all: $(STAMP) lint stack-fetch
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not kafka_kills"
 	@$(BIN)/python -m tests.tools.schema_checks
+
+## kafka-kills: replicas, workers, brokers and stores killed around Kafka; not steady enough yet to be a part of test-all
+kafka-kills: $(STAMP) stack-fetch
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m kafka_kills
 
 ## stack: Kafka, Connect with Debezium, MariaDB, PostgreSQL, Prometheus and Alertmanager on this machine until Ctrl-C, without Docker
 stack: $(STAMP) stack-fetch

@@ -19,7 +19,7 @@ from tests.support.kafka_estate import KafkaEstate, Stack
 from tests.support.processes import wait_until
 from tests.support.users import HARD, Users
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.stack]
+pytestmark = [pytest.mark.acceptance, pytest.mark.stack, pytest.mark.kafka_kills]
 
 SEEDS = (1, 2)
 LINE = [p for p in FAILPOINTS if not p.fresh]

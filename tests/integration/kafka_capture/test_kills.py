@@ -27,7 +27,7 @@ from tests.support.recordings import Mirror
 from tests.support.stack import NewTopicMaker
 from tests.support.topics import read_topic
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.kafka_kills]
 _numbers = itertools.count(7000)
 HUGE = 30_000
 CREATE = "CREATE TABLE t (id int PRIMARY KEY, batch int NOT NULL, note varchar(120) NOT NULL)"

@@ -199,6 +199,7 @@ class Assembler:
             opened.rows.append(read)
 
     def _read_by_snapshot(self, offset: int, row: Row, placeholders: bool) -> None:
+        self._nothing()  # a DDL statement without an end is over
         if self._reader.captured(row):
             read = self._reader.read(row, None, key_moved=False, placeholders=placeholders)
             assert isinstance(read, RowChange)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +50,7 @@ def check_passable(directory: Path, server: str, user: str) -> None:
             )  # fmt: skip
 
 
-class Server:
+class Server(ABC):
     """One server in one directory. Subclasses say how it is prepared, started and known to be ready.
 
     As a context manager it is started and, however the block ends, stopped. `log` holds what it said, over all its lives.
@@ -198,9 +199,12 @@ class Server:
 
     def _prepare(self) -> None:
         """Write configuration; make the data when there is none."""
+        return
 
+    @abstractmethod
     def _command(self) -> Sequence[str]:
-        raise NotImplementedError
+        """What is run."""
 
+    @abstractmethod
     def _ready(self) -> bool:
-        raise NotImplementedError
+        """Does it do its work?"""

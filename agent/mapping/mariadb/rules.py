@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 from sqlglot import exp
@@ -13,15 +14,15 @@ Evaluate = Callable[[exp.Expr], Value]
 Rule = Callable[..., Value]
 
 
-class Rules:
+class Rules(ABC):
     """Translates some kinds of node, their arguments by `evaluate`."""
 
     def __init__(self, values: Comparisons, evaluate: Evaluate) -> None:
         self.values, self.evaluate = values, evaluate
 
+    @abstractmethod
     def rules(self) -> Mapping[type[exp.Expr], Rule]:
         """Node type → what makes a value of such a node."""
-        raise NotImplementedError
 
     def _number(self, node: exp.Expr) -> Value:
         return self.values.number(self.evaluate(node), node)

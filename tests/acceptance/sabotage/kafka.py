@@ -23,7 +23,7 @@ def topic_read_from_its_end() -> None:
     def at_the_end(self: KafkaCapture, resume: ResumePoint) -> Iterator[CaptureBatch]:
         reader = self._open()
         consumer = reader._consumer
-        reader.seek = lambda _: consumer.assign([TopicPartition(reader.topic, PARTITION, OFFSET_END)])  # type: ignore[method-assign]
+        instead(reader, "seek", lambda _: consumer.assign([TopicPartition(reader.topic, PARTITION, OFFSET_END)]))
         yield from stream(self, resume)
 
     instead(KafkaCapture, "stream", at_the_end)

@@ -16,7 +16,6 @@ from sandbox.stack.errors import StackError
 from sandbox.stack.fetch import LISTS, Kit, fetch
 
 ROOT = Path(__file__).parents[3]
-POM = "{http://maven.apache.org/POM/4.0.0}"
 FETCH = "from pathlib import Path; import sys; from sandbox.stack.fetch import fetch; print(fetch(Path(sys.argv[1])).directory)"
 
 
@@ -24,8 +23,8 @@ def listed() -> dict[str, str]:
     """artifact → version, of both lists."""
     found = {}
     for file in LISTS:
-        for dependency in ET.parse(file).getroot().iter(f"{POM}dependency"):
-            found[dependency.findtext(f"{POM}artifactId", "")] = dependency.findtext(f"{POM}version", "")
+        for dependency in ET.parse(file).getroot().iter("dependency"):
+            found[dependency.findtext("artifactId", "")] = dependency.findtext("version", "")
     return found
 
 
@@ -49,7 +48,7 @@ def test_broker_and_worker_have_one_version() -> None:
 def test_no_list_names_a_repository() -> None:
     for file in LISTS:
         found = ET.parse(file).getroot()
-        assert not [*found.iter(f"{POM}repository"), *found.iter(f"{POM}pluginRepository")]
+        assert not [*found.iter("repository"), *found.iter("pluginRepository")]
 
 
 @pytest.mark.stack
